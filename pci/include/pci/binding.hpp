@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Binding functions to drivers, by driver_override only (Documentation/ABI/testing/sysfs-bus-pci):
+// new_id would claim every such card of the host. These calls block on the device: they belong
+// into a worker. Nothing here asks whether the function is in use; the caller has proven it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "base/sys_root.hpp"
+#include "pci/address.hpp"
+
+namespace vfb::pci {
+
+// What a function was bound to before, for restore().
+struct Binding {
+    std::optional<std::string> driver;
+    std::string driver_override;  // empty: none
+    bool operator==(const Binding&) const = default;
+};
+
+Result<Binding> current_binding(const SysRoot& root, const Address& address);
+
+// Binds to `driver` (`vfio-pci` or a vfio variant driver): sets driver_override, unbinds what is
+// bound, probes, and verifies the `driver` link, since a probe that bound nothing reports success.
+// Loads nothing: when the driver is missing, the error says which module to load. Returns what was
+// there before. Already bound: nothing is written but a missing driver_override. On failure the
+// former state is put back.
+Result<Binding> bind(const SysRoot& root, const Address& address, const std::string& driver);
+
+// Puts back what bind() found, verified.
+Result<> restore(const SysRoot& root, const Address& address, const Binding& binding);
+
+// The VFIO driver to use for a function: a variant driver if modules.alias has a `vfio_pci:` alias
+// that fits it best and its module is loaded or built in, else `vfio-pci`.
+Result<std::string> best_vfio_driver(const SysRoot& root, const Address& address);
+
+}  // namespace vfb::pci

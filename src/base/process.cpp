@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/process.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <sstream>
+
+namespace vfb {
+
+Result<ProcessId> identify_process(const Dir& proc, pid_t pid) {
+    const std::string name = std::to_string(pid) + "/stat";
+    const std::string operation = "identify process " + std::to_string(pid);
+    auto text = proc.read(name);
+    if (!text)
+        return fail(Code::not_found, operation, std::to_string(pid), "it does not exist any more");
+    // The second field is the name in parentheses and may hold anything, so count from its end.
+    const auto close = text->rfind(')');
+    if (close == std::string::npos)
+        return fail(Code::failed, operation, std::to_string(pid), "cannot read " + proc.path(name));
+    std::istringstream fields(text->substr(close + 1));
+    std::string state;
+    std::string skipped;
+    fields >> state;
+    for (int field = 4; field < 22; ++field) fields >> skipped;
+    ProcessId process{.pid = pid};
+    if (!(fields >> process.start_time))
+        return fail(Code::failed, operation, std::to_string(pid), "cannot read " + proc.path(name));
+    if (state == "Z" || state == "X")
+        return fail(Code::not_found, operation, std::to_string(pid), "it has ended");
+    return process;
+}
+
+std::string process_name(const Dir& proc, pid_t pid) {
+    return proc.read(std::to_string(pid) + "/comm").value_or("?");
+}
+
+Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process) {
+    const std::string operation = "watch process " + std::to_string(process.pid);
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+    if (!fd) return fail_errno(errno, operation, std::to_string(process.pid));
+    // Opened first, compared after: if the start time is right now, the pidfd is of that process.
+    VFB_TRY(const auto now, identify_process(proc, process.pid));
+    if (now != process)
+        return fail(Code::not_found, operation, std::to_string(process.pid),
+                    "the process is gone and its number belongs to another");
+    return fd;
+}
+
+}  // namespace vfb

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Client: a connection to vfbrokerd, for the CLI and the plugins. The C ABI in
+// include/vfbroker/vfbroker.h is built on it. Blocking; one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "proto/connection.hpp"
+
+namespace vfb::client {
+
+struct Reply {
+    proto::Json parameters;
+    std::vector<UniqueFd> descriptors;
+};
+
+class Client {
+public:
+    // Code::not_running, with what to do, when nobody listens at `path`; Code::denied when the
+    // socket may not be opened.
+    static Result<Client> connect(const std::string& path = std::string(proto::kSocketPath));
+
+    // One call and its reply. An error reply becomes the Error that the daemon made, unchanged.
+    // `timeout` absent: waits as long as the daemon takes. Code::lost when the daemon goes away.
+    Result<Reply> call(std::string_view method, proto::Json parameters,
+                       std::optional<std::chrono::milliseconds> timeout = std::nullopt);
+
+    [[nodiscard]] int fd() const { return connection_.fd(); }
+    [[nodiscard]] proto::Connection& connection() { return connection_; }
+
+private:
+    explicit Client(proto::Connection connection) : connection_(std::move(connection)) {}
+    proto::Connection connection_;
+};
+
+}  // namespace vfb::client

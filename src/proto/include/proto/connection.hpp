@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Connection: varlink framing on a connected AF_UNIX stream socket. JSON objects, each ended by a
+// NUL byte; descriptors as SCM_RIGHTS on a message's first byte (as sd-varlink does).
+//
+// The socket is non-blocking and the class never blocks: an event loop calls receive() when it is
+// readable and flush() when it is writable; blocking callers poll(2) on fd(). Bytes and descriptors
+// of a peer that breaks the limits below are dropped and the connection is unusable afterwards
+// (Code::protocol); every descriptor that no message claims is closed. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "proto/json.hpp"
+
+namespace vfb::proto {
+
+struct Limits {
+    std::size_t message_bytes = 1 << 20;  // of one message, incoming
+    std::size_t depth = 32;               // nesting of JSON
+    std::size_t descriptors = 253;        // with one message (the kernel's SCM_MAX_FD)
+    std::size_t queued_bytes = 16 << 20;  // outgoing, not yet taken by the peer
+    std::size_t batch = 64;               // messages returned by one receive()
+    bool accept_descriptors = true;       // false: a peer that sends any breaks the protocol
+};
+
+struct Message {
+    Json body;
+    std::vector<UniqueFd> descriptors;
+};
+
+class Connection {
+public:
+    // Takes over `socket` and makes it non-blocking.
+    explicit Connection(UniqueFd socket, Limits limits = {});
+
+    struct Received {
+        std::vector<Message> messages;
+        bool closed = false;  // the peer will send no more
+        bool more = false;    // `batch` was reached: call again without waiting for the socket
+    };
+    // Everything complete that is there now. Messages must be JSON objects.
+    Result<Received> receive();
+
+    // Queues a message. `descriptors` are owned until sent, then closed (the peer has its copies).
+    Result<> send(const Json& body, std::vector<UniqueFd> descriptors = {});
+    // The same for a body that is serialised already (no NUL in it).
+    Result<> send_text(std::string body, std::vector<UniqueFd> descriptors = {});
+    // Writes what the socket takes; true when nothing is left. EPIPE and ECONNRESET are Code::lost.
+    Result<bool> flush();
+    [[nodiscard]] bool wants_write() const { return !outgoing_.empty(); }
+
+    [[nodiscard]] int fd() const { return socket_.get(); }
+    [[nodiscard]] UniqueFd take_socket() && { return std::move(socket_); }
+
+private:
+    struct Outgoing {
+        std::string bytes;
+        std::vector<UniqueFd> descriptors;
+        std::size_t sent = 0;
+    };
+    // Descriptors arrive with the byte at `offset` of the input.
+    struct Arrived {
+        std::size_t offset = 0;
+        UniqueFd fd;
+    };
+
+    Result<bool> read_some();
+    Result<> take_descriptors(struct msghdr& header, std::size_t offset);
+    Result<Message> parse(std::size_t begin, std::size_t end);
+
+    UniqueFd socket_;
+    Limits limits_;
+    std::string incoming_;
+    std::size_t scanned_ = 0;
+    std::deque<Arrived> arrived_;
+    std::deque<Outgoing> outgoing_;
+    std::size_t queued_ = 0;
+    bool closed_ = false;
+    bool broken_ = false;
+};
+
+// Varlink messages.
+struct Call {
+    std::string method;  // `io.vfbroker.Lease`
+    Json parameters;     // always an object
+    bool oneway = false;
+    bool more = false;
+};
+// Code::protocol unless it is a well-formed call; missing, null and {} parameters are the same.
+Result<Call> parse_call(const Json& body);
+Json make_reply(Json parameters, bool continues = false);
+Json make_error(std::string_view name, Json parameters);
+
+// Error <-> the parameters of io.vfbroker.Failed. Both sides carry message and hint unchanged.
+Json to_json(const Error& error);
+Error error_from_json(const Json& parameters);
+
+// The interface definition, for GetInterfaceDescription (src/proto/io.vfbroker.varlink).
+std::string_view interface_description();
+inline constexpr std::string_view kInterface = "io.vfbroker";
+inline constexpr std::string_view kFailed = "io.vfbroker.Failed";
+inline constexpr std::string_view kSocketPath = "/run/vfbroker/vfbroker.sock";
+
+}  // namespace vfb::proto

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// VFIO by its two backends (Documentation/driver-api/vfio.rst, Documentation/userspace-api/
+// iommufd.rst): `iommufd` (device cdev + /dev/iommu) and `group` (container + group). The only user
+// of linux/vfio.h and of the iommufd UAPI (Debian 12's headers lack linux/iommufd.h: the few
+// definitions used are carried in vfio/).
+//
+// Calls marked "touches the device" block for the time of an FLR (about 100 ms) or longer: they
+// belong into a worker.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/sys_root.hpp"
+#include "base/unique_fd.hpp"
+#include "pci/address.hpp"
+
+namespace vfb::vfio {
+
+enum class Backend { iommufd, group };
+std::string_view to_string(Backend backend);
+std::optional<Backend> backend_from_string(std::string_view name);
+
+// What this kernel has, and in words why a backend is missing.
+struct Support {
+    bool iommufd = false;        // /dev/iommu and VFIO_DEVICE_CDEV
+    bool group = false;          // /dev/vfio/vfio
+    std::string iommufd_reason;  // why not, when not
+    std::string group_reason;
+    // iommufd when it is there, else group; Code::unsupported with both reasons when none is.
+    [[nodiscard]] Result<Backend> preferred() const;
+};
+// Whether VFIO_DEVICE_CDEV is built in shows only on a bound function: `bound` is one, if any.
+Support read_support(const SysRoot& root, const std::optional<pci::Address>& bound);
+
+// Device nodes of a function bound to a VFIO driver, relative to /dev.
+struct Nodes {
+    std::optional<std::string> cdev;   // `vfio/devices/vfio3`
+    std::optional<std::string> group;  // `vfio/5` (or `vfio/noiommu-5`)
+};
+Result<Nodes> find_nodes(const SysRoot& root, const pci::Address& address);
+
+// --- hand-off, iommufd: opening these touches no device.
+// The cdev, unbound (VMMs issue VFIO_DEVICE_BIND_IOMMUFD themselves).
+Result<UniqueFd> open_cdev(const SysRoot& root, const pci::Address& address);
+// A fresh, empty context. `charge_process` sets IOMMU_OPTION_RLIMIT_MODE=1, so that pinned memory
+// is charged to the process and VMs of one uid do not collide (needs CAP_SYS_RESOURCE).
+Result<UniqueFd> open_iommufd(const SysRoot& root, bool charge_process);
+
+// --- hand-off, group backend: touches the device when `device` is asked for.
+struct GroupDescriptors {
+    UniqueFd container;
+    UniqueFd group;
+    std::vector<UniqueFd> devices;  // in the order asked for
+};
+// Opens a container (Type1v2), the group, and each function's device descriptor. All functions must
+// be of that one group. Code::busy with the holders named when the group is open elsewhere.
+Result<GroupDescriptors> open_group(const SysRoot& root,
+                                    const std::vector<pci::Address>& functions);
+
+// --- self-check and reset: touch the device.
+struct DeviceInfo {
+    unsigned regions = 0;
+    unsigned irqs = 0;
+    bool resettable = false;  // VFIO_DEVICE_FLAGS_RESET: the reset at first open worked
+    bool pci = false;
+    std::vector<std::uint64_t> region_sizes;
+    unsigned msix_vectors = 0;
+};
+// Takes the function exclusively, which resets it (FLR at first open), checks that it answers
+// (device info, regions, irqs, MSI-X count, a config read that is not all ones), and closes it,
+// which resets it again. Success proves that nobody else had it open. Code::busy names the holders,
+// Code::unsupported a function that cannot be reset.
+Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& address,
+                                   Backend backend);
+
+// --- who has it open (reads proc; needs CAP_SYS_PTRACE or root for other users' processes).
+struct Holder {
+    pid_t pid = 0;
+    std::string name;  // comm
+};
+// Processes with the function's cdev or its group open, excluding the calling process.
+Result<std::vector<Holder>> find_holders(const SysRoot& root, const pci::Address& address);
+std::string describe(const std::vector<Holder>& holders);  // `pid 812 (qemu-system-x86)`
+
+}  // namespace vfb::vfio
