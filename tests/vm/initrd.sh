@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: tests/vm/initrd.sh machine|guest KERNEL_DIR
+#
+# Makes the small initrd of the emulated machine, or of the guest inside it, for a kernel of
+# kernels.sh, and prints its path in the cache: busybox, tests/vm/init-machine or init-guest, and
+# for a kernel with modules the few that the init loads. Uncompressed: under emulation that is the
+# fastest to boot.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+[ "${1:-}" != --help ] || { usage; exit; }
+
+kind=$1
+kernel=$2
+version=$(cat "$kernel/version")
+init=$vfb_repo/tests/vm/init-$kind
+case $kind in
+    machine) modules=(9p 9pnet_virtio overlay) ;;
+    guest) modules=(igbvf nvme) ;;
+    *) die "unknown initrd '$kind'" "machine or guest" ;;
+esac
+
+key=$( (echo "$version"; cat "$0" "$init" /bin/busybox) | sha256sum | cut -c1-12)
+out=$vfb_cache/initrd/$kind-$key.cpio
+if [ ! -e "$out" ]; then
+    mkdir -p "$vfb_cache/initrd"
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    mkdir -p "$root"/{bin,proc,sys,dev,modules}
+    cp /bin/busybox "$root/bin/"
+    cp "$init" "$root/init"
+    chmod +x "$root/init"
+    if [ -d "$kernel/lib" ]; then
+        # Numbered, so that the init can load them in the order of their names.
+        number=100
+        for module in "${modules[@]}"; do
+            while read -r _ path _; do
+                name=$(basename "$path" .xz)
+                [ -z "$(find "$root/modules" -name "*-$name")" ] || continue
+                xz -dc "$path" >"$root/modules/$number-$name"
+                number=$((number + 1))
+            done < <(modprobe -d "$kernel" -S "$version" --show-depends "$module" | grep '^insmod')
+        done
+    fi
+    (cd "$root" && find . -print0 | cpio --quiet -0 -o -H newc) >"$out.$$"
+    mv "$out.$$" "$out"
+fi
+printf '%s\n' "$out"
