@@ -22,7 +22,7 @@
 #   --console FILE       keep the messages of the kernel in that file
 #
 # Exit status: that of the command; 124 at the time limit, 125 when the machine itself failed.
-# docs: tests/vm/README.md says what a command finds inside.
+# tests/vm/README.md says what a command finds inside.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What no compiler checks: each library of others has one module that uses it, the kernel's trees
+# have one module that knows where they are, and nothing names a path of one person's machine.
+
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+status=0
+
+# refuse WHAT PATTERN PATHSPEC...: no file of PATHSPEC has PATTERN.
+refuse() {
+    local what=$1 pattern=$2
+    shift 2
+    if git grep -nE --untracked "$pattern" -- "$@" >&2; then
+        echo "boundaries: $what" >&2
+        status=1
+    fi
+}
+
+code=('*.c' '*.h' '*.cpp' '*.hpp')
+# owner HEADER FOLDER: only FOLDER, and tests, include HEADER.
+owner() {
+    refuse "only $2 may include $1" "^ *# *include *[<\"]$1" "${code[@]}" ":!$2" ':!tests/'
+}
+owner 'linux/(vfio|iommufd)\.h' vfio/
+owner 'netlink/' src/nic/
+owner 'pci/pci\.h' pci/
+owner 'sqlite3\.h' src/broker/
+owner 'nlohmann/' src/proto/
+owner 'toml\+\+' src/broker/
+
+refuse 'only src/base and tests may name a path of the kernel: take a SysRoot' \
+    '"/(sys|dev|proc)' "${code[@]}" ':!src/base/' ':!tests/'
+# The brackets keep the pattern from finding itself.
+refuse 'a path that exists on one machine only' \
+    '(^|[^A-Za-z0-9_.})-])/([w]ork|[f]arm|[w]orkspace|[b]uilds|[h]ome/[a-z]+|[U]sers)/' .
+
+while IFS= read -r -d '' file; do
+    head -n5 "$file" | grep -q 'SPDX-License-Identifier: ' || {
+        echo "$file: no SPDX-License-Identifier in its first lines" >&2
+        status=1
+    }
+done < <(git ls-files -coz --exclude-standard "${code[@]}" '*.sh' '*.py' '*.cmake' \
+    CMakeLists.txt '*/CMakeLists.txt' dev .ci/run 'tests/vm/in*' tests/vm/qmp)
+exit $status
