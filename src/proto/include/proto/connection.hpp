@@ -6,12 +6,17 @@
 // The socket is non-blocking and the class never blocks: an event loop calls receive() when it is
 // readable and flush() when it is writable; blocking callers poll(2) on fd(). Bytes and descriptors
 // of a peer that breaks the limits below are dropped and the connection is unusable afterwards
-// (Code::protocol); every descriptor that no message claims is closed. One thread at a time.
+// (Code::protocol, again at each call); what came whole before is still delivered. Every descriptor
+// that no message claims is closed. One thread at a time.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -23,6 +28,7 @@ namespace vfb::proto {
 struct Limits {
     std::size_t message_bytes = 1 << 20;  // of one message, incoming
     std::size_t depth = 32;               // nesting of JSON
+    std::size_t members = 256;            // of one object: looking one up is linear
     std::size_t descriptors = 253;        // with one message (the kernel's SCM_MAX_FD)
     std::size_t queued_bytes = 16 << 20;  // outgoing, not yet taken by the peer
     std::size_t batch = 64;               // messages returned by one receive()
@@ -42,12 +48,14 @@ public:
     struct Received {
         std::vector<Message> messages;
         bool closed = false;  // the peer will send no more
-        bool more = false;    // `batch` was reached: call again without waiting for the socket
+        bool more = false;    // there is more to take: call again without waiting for the socket
     };
-    // Everything complete that is there now. Messages must be JSON objects.
+    // Everything complete that is there now, up to `batch` messages or about `message_bytes` bytes.
+    // Messages must be JSON objects. A peer that hangs up within a message breaks the protocol.
     Result<Received> receive();
 
     // Queues a message. `descriptors` are owned until sent, then closed (the peer has its copies).
+    // Code::exhausted when the peer has left `queued_bytes` unread; the message is not queued.
     Result<> send(const Json& body, std::vector<UniqueFd> descriptors = {});
     // The same for a body that is serialised already (no NUL in it).
     Result<> send_text(std::string body, std::vector<UniqueFd> descriptors = {});
@@ -64,25 +72,29 @@ private:
         std::vector<UniqueFd> descriptors;
         std::size_t sent = 0;
     };
-    // Descriptors arrive with the byte at `offset` of the input.
+    // Descriptors of the message whose first byte is at `begin` of the input.
     struct Arrived {
-        std::size_t offset = 0;
-        UniqueFd fd;
+        std::size_t begin = 0;
+        std::vector<UniqueFd> fds;
     };
 
-    Result<bool> read_some();
-    Result<> take_descriptors(struct msghdr& header, std::size_t offset);
-    Result<Message> parse(std::size_t begin, std::size_t end);
+    Result<> receive_into(Received& out);
+    Result<std::size_t> read_some();
+    Result<> take_descriptors(msghdr& header, std::size_t read_from);
+    Result<bool> next_message(Received& out);
+    Result<bool> send_some(Outgoing& message);
+    [[nodiscard]] std::unexpected<Error> break_off(Error error);
 
     UniqueFd socket_;
     Limits limits_;
-    std::string incoming_;
-    std::size_t scanned_ = 0;
-    std::deque<Arrived> arrived_;
+    std::string incoming_;         // bytes received and not yet dropped
+    std::size_t begin_ = 0;        // of the first message not yet returned, in incoming_
+    std::size_t scanned_ = 0;      // no NUL in [begin_, scanned_)
+    std::deque<Arrived> arrived_;  // for messages not yet returned
     std::deque<Outgoing> outgoing_;
     std::size_t queued_ = 0;
     bool closed_ = false;
-    bool broken_ = false;
+    std::optional<Error> broken_;
 };
 
 // Varlink messages.
@@ -97,13 +109,15 @@ Result<Call> parse_call(const Json& body);
 Json make_reply(Json parameters, bool continues = false);
 Json make_error(std::string_view name, Json parameters);
 
-// Error <-> the parameters of io.vfbroker.Failed. Both sides carry message and hint unchanged.
+// Error <-> the parameters of io.vfbroker.Failed. Both sides carry message and hint unchanged;
+// causes are in the message only. Missing or mistyped members become empty.
 Json to_json(const Error& error);
 Error error_from_json(const Json& parameters);
 
 // The interface definition, for GetInterfaceDescription (src/proto/io.vfbroker.varlink).
 std::string_view interface_description();
 inline constexpr std::string_view kInterface = "io.vfbroker";
+inline constexpr std::string_view kServiceInterface = "org.varlink.service";
 inline constexpr std::string_view kFailed = "io.vfbroker.Failed";
 inline constexpr std::string_view kSocketPath = "/run/vfbroker/vfbroker.sock";
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The sending half of Connection; receive.cpp has the other.
+#include "proto/connection.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace vfb::proto {
+namespace {
+
+constexpr std::size_t kScmMaxFd = 253;  // the kernel's bound of one SCM_RIGHTS
+
+// Room for one SCM_RIGHTS of the most descriptors, aligned as the kernel wants it.
+struct alignas(cmsghdr) Control {
+    std::array<char, CMSG_SPACE(sizeof(int) * kScmMaxFd)> bytes{};
+};
+
+void attach(msghdr& header, Control& control, const std::vector<UniqueFd>& descriptors) {
+    const std::size_t size = sizeof(int) * descriptors.size();
+    header.msg_control = control.bytes.data();
+    header.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(size);
+    unsigned char* at = CMSG_DATA(rights);
+    for (const auto& descriptor : descriptors) {
+        const int fd = descriptor.get();
+        std::memcpy(at, &fd, sizeof fd);
+        at += sizeof fd;
+    }
+}
+
+}  // namespace
+
+Connection::Connection(UniqueFd socket, Limits limits)
+    : socket_(std::move(socket)), limits_(limits) {
+    const int flags = ::fcntl(socket_.get(), F_GETFL);
+    if (flags >= 0) ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+}
+
+std::unexpected<Error> Connection::break_off(Error error) {
+    incoming_ = {};
+    begin_ = scanned_ = 0;
+    arrived_.clear();
+    outgoing_.clear();
+    queued_ = 0;
+    broken_ = error;
+    return std::unexpected(std::move(error));
+}
+
+Result<> Connection::send(const Json& body, std::vector<UniqueFd> descriptors) {
+    // Text from the kernel need not be UTF-8; the wire must be.
+    return send_text(body.dump(-1, ' ', false, Json::error_handler_t::replace),
+                     std::move(descriptors));
+}
+
+Result<> Connection::send_text(std::string body, std::vector<UniqueFd> descriptors) {
+    if (broken_) return std::unexpected(*broken_);
+    if (body.find('\0') != std::string::npos)
+        return fail(Code::invalid, "send a message", {}, "it has a NUL in it");
+    if (descriptors.size() > std::min(limits_.descriptors, kScmMaxFd))
+        return fail(Code::invalid, "send a message", {},
+                    fmt::format("{} descriptors are more than fit", descriptors.size()));
+    body.push_back('\0');
+    if (queued_ + body.size() > limits_.queued_bytes)
+        return fail(Code::exhausted, "send a message", {},
+                    fmt::format("the peer has left {} bytes unread", queued_));
+    queued_ += body.size();
+    outgoing_.push_back(
+        {.bytes = std::move(body), .descriptors = std::move(descriptors), .sent = 0});
+    return {};
+}
+
+// One sendmsg(2): the receiver relies on a message with descriptors starting its own.
+Result<bool> Connection::send_some(Outgoing& message) {
+    Control control;
+    iovec data{.iov_base = message.bytes.data() + message.sent,
+               .iov_len = message.bytes.size() - message.sent};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    if (!message.descriptors.empty()) attach(header, control, message.descriptors);
+    const ssize_t count = ::sendmsg(socket_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0) {
+        const int error = errno;
+        if (error == EAGAIN) return false;
+        if (error == EINTR) return true;
+        auto failure = fail_errno(error, "send a message", {});
+        if (error == EPIPE || error == ECONNRESET) failure.error().code = Code::lost;
+        return break_off(std::move(failure.error()));
+    }
+    message.descriptors.clear();
+    message.sent += static_cast<std::size_t>(count);
+    queued_ -= static_cast<std::size_t>(count);
+    return true;
+}
+
+Result<bool> Connection::flush() {
+    if (broken_) return std::unexpected(*broken_);
+    while (!outgoing_.empty()) {
+        VFB_TRY(const bool taken, send_some(outgoing_.front()));
+        if (!taken) return false;
+        if (outgoing_.front().sent == outgoing_.front().bytes.size()) outgoing_.pop_front();
+    }
+    return true;
+}
+
+}  // namespace vfb::proto
