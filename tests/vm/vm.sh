@@ -67,7 +67,9 @@ qemu_pid=''
 # shellcheck disable=SC2317
 cleanup() {
     trap '' INT TERM
-    [ -z "$qemu_pid" ] || kill -KILL "$qemu_pid" 2>/dev/null || true
+    if [ -n "$qemu_pid" ]; then
+        kill "$qemu_pid" 2>/dev/null && wait "$qemu_pid" || true
+    fi
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -161,13 +163,15 @@ max_ioqpairs=$((2 * nvme + 2)),sriov_vq_flexible=$((2 * nvme)),\
 msix_qsize=$((nvme + 136)),sriov_vi_flexible=$nvme")
 fi
 
-# However this script ends, QEMU must not outlive it.
+# However this script ends, SIGKILL included, QEMU must not outlive it.
 started=$SECONDS
-run=(setpriv --pdeathsig KILL qemu-system-x86_64 "${args[@]}" "${extra[@]}")
+bound=(setpriv --pdeathsig KILL)
+run=("${bound[@]}" timeout --foreground -k 5 "$timeout"
+    "${bound[@]}" qemu-system-x86_64 "${args[@]}" "${extra[@]}")
 if [ -n "$tty" ]; then
-    timeout --foreground "$timeout" "${run[@]}" && qemu_status=0 || qemu_status=$?
+    "${run[@]}" && qemu_status=0 || qemu_status=$?
 else
-    timeout --foreground -k 5 "$timeout" "${run[@]}" </dev/null >"$work/qemu" 2>&1 &
+    "${run[@]}" </dev/null >"$work/qemu" 2>&1 &
     qemu_pid=$!
     wait "$qemu_pid" && qemu_status=0 || qemu_status=$?
     qemu_pid=''
