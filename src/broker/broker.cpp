@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "broker/broker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace vfb::broker {
+
+Result<Broker> Broker::open(Store store, std::uint64_t machine_memory) {
+    Broker broker(std::move(store), machine_memory);
+    VFB_TRY(auto slots, broker.store_.slots());
+    for (auto& stored : slots) broker.stored_.emplace(stored.key, std::move(stored));
+    VFB_TRY(auto leases, broker.store_.leases());
+    for (auto& lease : leases) broker.leases_.emplace(lease.id, std::move(lease));
+    VFB_TRY(broker.last_lease_, broker.store_.last_lease_id());
+    return broker;
+}
+
+void Broker::set_identity(std::string machine, std::function<std::string(const std::string&)> pf) {
+    machine_ = std::move(machine);
+    pf_identity_ = std::move(pf);
+}
+
+const Slot* Broker::find(const SlotKey& key) const {
+    const auto it = slots_.find(key);
+    return it == slots_.end() ? nullptr : &it->second;
+}
+
+Slot* Broker::slot(const SlotKey& key) {
+    const auto it = slots_.find(key);
+    return it == slots_.end() ? nullptr : &it->second;
+}
+
+const Slot* Broker::find_at(const pci::Address& address) const {
+    const auto it = std::ranges::find_if(
+        slots_, [&](const auto& entry) { return entry.second.address == address; });
+    return it == slots_.end() ? nullptr : &it->second;
+}
+
+const Lease* Broker::find_lease(LeaseId id) const {
+    const auto it = leases_.find(id);
+    return it == leases_.end() ? nullptr : &it->second;
+}
+
+Result<std::vector<Slot>> Broker::configure(Config config) {
+    std::map<SlotKey, Slot> next;
+    for (const PfConfig& pf : config.pfs) {
+        for (unsigned index = 0; index < pf.vfs; ++index) {
+            const PoolConfig* pool = config.pool_of(pf.name, index);
+            if (pool == nullptr) continue;
+            const SlotKey key{pf.name, static_cast<std::uint16_t>(index)};
+            Slot slot;
+            if (const auto old = slots_.find(key); old != slots_.end()) slot = old->second;
+            slot.key = key;
+            if (!slot.lease) slot.pool = pool->name;
+            if (const auto stored = stored_.find(key); stored != stored_.end()) {
+                slot.generation = std::max(slot.generation, stored->second.generation);
+                slot.original = stored->second.original;
+            }
+            next.emplace(key, std::move(slot));
+        }
+    }
+    std::vector<Slot> dropped;
+    for (auto& [key, slot] : slots_) {
+        if (next.contains(key)) continue;
+        if (slot.lease)
+            next.emplace(key, slot);
+        else
+            dropped.push_back(slot);
+    }
+    // Leases of an earlier daemon hold slots that nothing else may have created yet.
+    for (const auto& [id, lease] : leases_) {
+        for (const LeasedFunction& function : lease.functions) {
+            if (function.lost) continue;
+            Slot& slot = next[function.slot];
+            slot.key = function.slot;
+            slot.pool = lease.pool;
+            slot.lease = id;
+            slot.generation = std::max(slot.generation, function.generation);
+            if (!slot.address) slot.state = SlotState::leased;
+        }
+    }
+    slots_ = std::move(next);
+    config_ = std::move(config);
+    return dropped;
+}
+
+bool Broker::locate(const SlotKey& key, const pci::Address& address,
+                    std::optional<std::uint32_t> group, std::optional<int> numa_node) {
+    Slot* s = slot(key);
+    if (s == nullptr) return false;
+    const bool was_there = s->address == address;
+    s->address = address;
+    s->group = group;
+    s->numa_node = numa_node;
+    if (s->lease) {
+        s->state = SlotState::leased;
+        return false;
+    }
+    if (was_there && s->state != SlotState::absent) return false;
+    s->state = SlotState::preparing;
+    s->problem.reset();
+    return true;
+}
+
+Result<> Broker::lose(const SlotKey& key, Error why) {
+    Slot* s = slot(key);
+    if (s == nullptr) return {};
+    const auto lease_id = s->lease;
+    s->state = SlotState::absent;
+    s->address.reset();
+    s->group.reset();
+    s->lease.reset();
+    s->attributes = {};
+    s->problem = std::move(why);
+    if (!lease_id) return {};
+    auto it = leases_.find(*lease_id);
+    if (it == leases_.end()) return {};
+    for (LeasedFunction& function : it->second.functions)
+        if (function.slot == key) function.lost = true;
+    return store_.settle_lease(it->second);
+}
+
+Result<> Broker::remember_original(const SlotKey& key, const pci::Binding& original) {
+    Slot* s = slot(key);
+    if (s == nullptr || s->original) return {};  // only the first sight is the original
+    const StoredSlot stored{.key = key, .generation = s->generation, .original = original};
+    VFB_CHECK(store_.put_slot(stored));
+    stored_.insert_or_assign(key, stored);
+    s->original = original;
+    return {};
+}
+
+void Broker::mark_preparing(const SlotKey& key) {
+    if (Slot* s = slot(key); s != nullptr && !s->lease) {
+        s->state = SlotState::preparing;
+        s->problem.reset();
+    }
+}
+
+void Broker::mark_clean(const SlotKey& key, const nic::VfAttributes& attributes) {
+    Slot* s = slot(key);
+    if (s == nullptr || s->lease || !s->address) return;
+    s->state = SlotState::clean;
+    s->problem.reset();
+    s->attributes = attributes;
+}
+
+void Broker::mark_dirty(const SlotKey& key, Error why) {
+    if (Slot* s = slot(key); s != nullptr && !s->lease) {
+        s->state = SlotState::dirty;
+        s->problem = std::move(why);
+    }
+}
+
+void Broker::quarantine(const SlotKey& key, Error why) {
+    if (Slot* s = slot(key); s != nullptr && !s->lease) {
+        s->state = SlotState::quarantined;
+        s->problem = std::move(why);
+    }
+}
+
+void Broker::mark_stuck(const SlotKey& key, Error why) {
+    if (Slot* s = slot(key); s != nullptr && !s->lease) {
+        s->state = SlotState::stuck;
+        s->problem = std::move(why);
+    }
+}
+
+Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::int64_t now) {
+    Lease lease;
+    lease.id = last_lease_ + 1;
+    lease.pool = choice.request.pool;
+    lease.guest = choice.request.guest;
+    lease.backend = choice.backend;
+    lease.owner = {.kind = choice.request.owner, .uid = caller.uid, .process = caller.process};
+    lease.hand_off = choice.request.hand_off;
+    lease.since = now;
+    for (const SlotKey& key : choice.slots) {
+        const Slot* s = find(key);
+        if (s == nullptr || s->state != SlotState::clean || s->lease)
+            return fail(Code::busy, "lease " + key.str(), key.str(), "it is not free any more");
+        lease.functions.push_back({.slot = key,
+                                   .address = *s->address,
+                                   .generation = s->generation + 1,
+                                   .attributes = s->attributes});
+    }
+    VFB_CHECK(store_.put_lease(lease));
+    last_lease_ = lease.id;
+    for (const LeasedFunction& function : lease.functions) {
+        Slot* s = slot(function.slot);
+        s->generation = function.generation;
+        s->lease = lease.id;
+        s->state = SlotState::leased;
+    }
+    const LeaseId id = lease.id;
+    leases_.emplace(id, std::move(lease));
+    return id;
+}
+
+Result<> Broker::settle(LeaseId id, std::vector<LentNode> nodes,
+                        const std::vector<nic::VfAttributes>& attributes) {
+    const auto it = leases_.find(id);
+    if (it == leases_.end())
+        return fail(Code::lost, fmt::format("hand over lease {}", id), std::to_string(id),
+                    "it ended while it was being prepared");
+    Lease settled = it->second;
+    settled.settled = true;
+    settled.nodes = std::move(nodes);
+    for (std::size_t i = 0; i < settled.functions.size() && i < attributes.size(); ++i) {
+        settled.functions[i].attributes = attributes[i];
+        if (Slot* s = slot(settled.functions[i].slot)) s->attributes = attributes[i];
+    }
+    VFB_CHECK(store_.settle_lease(settled));
+    it->second = std::move(settled);
+    return {};
+}
+
+Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
+    const auto it = leases_.find(id);
+    const std::string operation = fmt::format("release lease {}", id);
+    if (it == leases_.end())
+        return fail(Code::not_found, operation, std::to_string(id), "there is no such lease",
+                    "vfbroker leases");
+    if (generation && !it->second.functions.empty() &&
+        it->second.functions.front().generation != *generation)
+        return fail(Code::not_found, operation, std::to_string(id),
+                    fmt::format("generation {} has ended; the lease is of generation {}",
+                                *generation, it->second.functions.front().generation),
+                    "vfbroker leases");
+    VFB_CHECK(store_.remove_lease(id));
+    Lease lease = std::move(it->second);
+    leases_.erase(it);
+    for (const LeasedFunction& function : lease.functions) {
+        Slot* s = slot(function.slot);
+        if (s == nullptr || s->lease != id) continue;
+        s->lease.reset();
+        s->state = s->address ? SlotState::preparing : SlotState::absent;
+        if (const PoolConfig* pool = config_.pool_of(function.slot.pf, function.slot.index))
+            s->pool = pool->name;
+    }
+    return lease;
+}
+
+nic::VfAttributes Broker::default_attributes(const SlotKey& key) const {
+    nic::VfAttributes attributes = nic::safe_defaults();
+    if (const PoolConfig* pool = config_.pool_of(key.pf, key.index))
+        attributes = nic::overlay(attributes, pool->attributes);
+    if (pf_identity_) attributes.mac = nic::stable_mac(machine_, pf_identity_(key.pf), key.index);
+    return attributes;
+}
+
+}  // namespace vfb::broker

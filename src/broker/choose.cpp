@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Who may have what: the pure half of a lease.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "broker/broker.hpp"
+
+namespace vfb::broker {
+namespace {
+
+std::string operation_of(const LeaseRequest& request) {
+    return request.count == 1
+               ? fmt::format("lease from pool {}", request.pool)
+               : fmt::format("lease {} functions from pool {}", request.count, request.pool);
+}
+
+// Functions that the IOMMU cannot tell apart go together or not at all.
+using Unit = std::vector<const Slot*>;
+
+std::vector<Unit> units_of(const std::map<SlotKey, Slot>& slots, const std::string& pool) {
+    std::map<std::uint32_t, Unit> by_group;
+    std::vector<Unit> units;
+    for (const auto& [key, slot] : slots) {
+        if (slot.group)
+            by_group[*slot.group].push_back(&slot);
+        else if (slot.pool == pool)
+            units.push_back({&slot});
+    }
+    for (auto& [group, unit] : by_group)
+        if (std::ranges::any_of(unit, [&](const Slot* s) { return s->pool == pool; }))
+            units.push_back(std::move(unit));
+    return units;
+}
+
+bool is_free(const Unit& unit, const std::string& pool) {
+    return std::ranges::all_of(unit, [&](const Slot* s) {
+        return s->state == SlotState::clean && s->pool == pool;
+    });
+}
+
+// Free units of one NUMA node first when that node alone can serve the request.
+std::vector<Unit> prefer_one_node(std::vector<Unit> units, unsigned count) {
+    std::map<int, unsigned> free_on;
+    for (const Unit& unit : units)
+        if (unit.front()->numa_node)
+            free_on[*unit.front()->numa_node] += static_cast<unsigned>(unit.size());
+    const auto node =
+        std::ranges::find_if(free_on, [&](const auto& entry) { return entry.second >= count; });
+    std::ranges::stable_sort(units, [&](const Unit& a, const Unit& b) {
+        const auto rank = [&](const Unit& unit) {
+            const bool here = node != free_on.end() && unit.front()->numa_node == node->first;
+            return std::pair(!here, unit.front()->key);
+        };
+        return rank(a) < rank(b);
+    });
+    return units;
+}
+
+std::string list_of(const std::vector<PoolConfig>& pools) {
+    if (pools.empty()) return "no pool is configured: see vfbroker.toml(5)";
+    std::vector<std::string> names;
+    for (const PoolConfig& pool : pools) names.push_back(pool.name);
+    return fmt::format("pools: {}", fmt::join(names, ", "));
+}
+
+std::unexpected<Error> nothing_free(const std::map<SlotKey, Slot>& slots,
+                                    const LeaseRequest& request) {
+    std::map<SlotState, unsigned> counts;
+    unsigned total = 0;
+    const Slot* unusable = nullptr;
+    for (const auto& [key, slot] : slots) {
+        if (slot.pool != request.pool) continue;
+        ++total;
+        ++counts[slot.state];
+        if (slot.problem && slot.state != SlotState::dirty && unusable == nullptr) unusable = &slot;
+    }
+    if (request.count > total)
+        return fail(Code::exhausted, operation_of(request), request.pool,
+                    fmt::format("the pool has {} in all", total),
+                    "vfbroker pool, or ask for fewer");
+    std::vector<std::string> states;
+    for (const auto& [state, count] : counts)
+        states.push_back(fmt::format("{} {}", count, to_string(state)));
+    // Nothing will become free by waiting: say why the functions are unusable.
+    if (unusable != nullptr && counts[SlotState::leased] + counts[SlotState::clean] +
+                                       counts[SlotState::preparing] + counts[SlotState::dirty] <
+                                   request.count) {
+        Error error = fail(unusable->problem->code, operation_of(request), request.pool,
+                            fmt::format("of {} functions {}", total, fmt::join(states, ", ")))
+                           .error()
+                           .because(*unusable->problem);
+        return std::unexpected(std::move(error));
+    }
+    return fail(Code::busy, operation_of(request), request.pool,
+                fmt::format("of {} functions {}", total, fmt::join(states, ", ")),
+                "wait for one with --wait SECONDS, or see who has them: vfbroker leases");
+}
+
+}  // namespace
+
+bool Broker::may_touch(const Lease& lease, const Caller& caller) {
+    return caller.uid == 0 || caller.uid == lease.owner.uid;
+}
+
+bool Broker::may_lease(const PoolConfig& pool, const Caller& caller) {
+    if (caller.uid == 0) return true;
+    if (std::ranges::binary_search(pool.allow_users, caller.uid)) return true;
+    return std::ranges::any_of(caller.gids, [&](gid_t gid) {
+        return std::ranges::binary_search(pool.allow_groups, gid);
+    });
+}
+
+std::uint64_t Broker::memory_lock_max(const PoolConfig& pool) const {
+    return pool.memlock_max.value_or(memory_);
+}
+
+unsigned Broker::functions_of(uid_t uid, const std::string& pool) const {
+    unsigned count = 0;
+    for (const auto& [id, lease] : leases_)
+        if (lease.owner.uid == uid && lease.pool == pool)
+            count += static_cast<unsigned>(lease.functions.size());
+    return count;
+}
+
+namespace {
+
+Result<> check_policy(const LeaseRequest& request, const Caller& caller, const PoolConfig& pool,
+                      unsigned already) {
+    const std::string operation = operation_of(request);
+    if (!Broker::may_lease(pool, caller))
+        return fail(Code::denied, operation, pool.name,
+                    fmt::format("user {} is not among its allow_users or allow_groups", caller.uid),
+                    fmt::format("an administrator can add the user at {}", pool.location.str()));
+    if (request.count == 0)
+        return fail(Code::invalid, operation, pool.name, "a lease has at least one function");
+    if (request.count > 1 && request.attributes.mac)
+        return fail(Code::invalid, operation, pool.name,
+                    "one MAC address cannot be given to several functions",
+                    "lease them one by one, or without a MAC address");
+    const unsigned quota = pool.max_functions_per_user;
+    if (caller.uid != 0 && quota != 0 && already + request.count > quota)
+        return fail(Code::denied, operation, pool.name,
+                    fmt::format("user {} has {} of the {} functions that the pool allows a user",
+                                caller.uid, already, quota),
+                    "release one: vfbroker leases");
+    if (caller.uid == 0) return {};
+    for (const std::string& attribute : nic::differing(request.attributes, {}))
+        if (!pool.tenant_may(attribute))
+            return fail(Code::denied, operation, pool.name,
+                        fmt::format("the pool does not let its users set {}", attribute),
+                        fmt::format("an administrator can add it to tenant_may_set at {}",
+                                    pool.location.str()));
+    return {};
+}
+
+Result<std::uint64_t> bounded_memory_lock(const LeaseRequest& request, const Caller& caller,
+                                          std::uint64_t bound) {
+    const std::uint64_t wanted = request.memory_lock.value_or(bound);
+    if (wanted > bound && caller.uid != 0)
+        return fail(Code::denied, operation_of(request), request.pool,
+                    fmt::format("{} bytes of locked memory are more than the pool's bound of {}",
+                                wanted, bound),
+                    "ask for less with --memlock, or have memlock_max raised in the pool");
+    return wanted;
+}
+
+Result<vfio::Backend> pick_backend(const LeaseRequest& request, const PoolConfig& pool,
+                                   const vfio::Support& support) {
+    std::optional<vfio::Backend> wanted = request.backend;
+    if (!wanted && pool.backend == BackendChoice::iommufd) wanted = vfio::Backend::iommufd;
+    if (!wanted && pool.backend == BackendChoice::group) wanted = vfio::Backend::group;
+    // A program that opens nodes itself opens the group's: /dev/iommu is nobody's to lend.
+    if (!wanted && request.hand_off == HandOff::node) wanted = vfio::Backend::group;
+    if (!wanted) return support.preferred();
+    if (request.hand_off == HandOff::node && *wanted == vfio::Backend::iommufd)
+        return fail(Code::invalid, operation_of(request), request.pool,
+                    "the iommufd backend hands over descriptors, not nodes",
+                    "start the program under vfbroker run, or ask for --backend group");
+    const bool there = *wanted == vfio::Backend::iommufd ? support.iommufd : support.group;
+    if (there) return *wanted;
+    return fail(Code::unsupported, operation_of(request), request.pool,
+                fmt::format("this kernel has no {} backend: {}", vfio::to_string(*wanted),
+                            *wanted == vfio::Backend::iommufd ? support.iommufd_reason
+                                                              : support.group_reason),
+                "vfbroker status");
+}
+
+}  // namespace
+
+Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
+                              const vfio::Support& support) const {
+    const PoolConfig* pool = config_.find_pool(request.pool);
+    if (pool == nullptr)
+        return fail(Code::not_found, operation_of(request), request.pool, "there is no such pool",
+                    list_of(config_.pools));
+    VFB_CHECK(check_policy(request, caller, *pool, functions_of(caller.uid, pool->name)));
+    if (request.attributes.mac)
+        for (const auto& [key, slot] : slots_)
+            if (slot.attributes.mac == request.attributes.mac && slot.lease)
+                return fail(Code::busy, operation_of(request), pool->name,
+                            fmt::format("MAC address {} belongs to {} of lease {}",
+                                        request.attributes.mac->str(),
+                                        slot.address ? slot.address->str() : key.str(), *slot.lease),
+                            "choose another, or leave it out");
+    Choice choice{.request = request};
+    VFB_TRY(choice.memory_lock, bounded_memory_lock(request, caller, memory_lock_max(*pool)));
+    VFB_TRY(choice.backend, pick_backend(request, *pool, support));
+
+    std::vector<Unit> free_units;
+    std::size_t too_large = 0;
+    for (Unit& unit : units_of(slots_, pool->name)) {
+        if (!is_free(unit, pool->name)) continue;
+        if (unit.size() > request.count)
+            too_large = unit.size();
+        else
+            free_units.push_back(std::move(unit));
+    }
+    for (const Unit& unit : prefer_one_node(std::move(free_units), request.count)) {
+        if (choice.slots.size() + unit.size() > request.count) continue;
+        for (const Slot* slot : unit) {
+            choice.slots.push_back(slot->key);
+            nic::VfAttributes wanted = nic::overlay(slot->attributes, request.attributes);
+            choice.to_write.push_back(wanted == slot->attributes ? nic::VfAttributes{}
+                                                                 : request.attributes);
+        }
+    }
+    if (choice.slots.size() == request.count) return choice;
+    if (too_large != 0)
+        return fail(Code::not_viable, operation_of(request), pool->name,
+                    fmt::format("the IOMMU cannot tell {} of its functions apart, so they are "
+                                "leased together or not at all",
+                                too_large),
+                    fmt::format("ask for --count {}", too_large));
+    return nothing_free(slots_, request);
+}
+
+}  // namespace vfb::broker

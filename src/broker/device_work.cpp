@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "broker/device_work.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "pci/inventory.hpp"
+#include "pci/sriov.hpp"
+
+namespace vfb::broker {
+namespace {
+
+using namespace std::chrono_literals;
+
+// virtfnN links are there when the write to sriov_numvfs returns; this is for kernels that defer.
+constexpr auto kCreateTimeout = 10s;
+// Drivers apply a MAC late, some after a round trip to firmware.
+constexpr auto kReadBackTimeout = 2s;
+constexpr auto kAttributeHint = "see `vfbroker show` for what the driver reports";
+
+bool is_vfio_driver(const std::optional<std::string>& driver) {
+    // Variant drivers are named so too: mlx5_vfio_pci, hisi_acc_vfio_pci, ...
+    return driver && (*driver == "vfio-pci" || driver->find("vfio") != std::string::npos);
+}
+
+// The members of the function's group and every bridge above them: what judge() needs.
+iommu::Functions read_relatives(const SysRoot& root, const pci::Function& function) {
+    pci::Inventory inventory(root);
+    iommu::Functions relatives;
+    std::vector<pci::Address> todo{function.address};
+    if (function.group) {
+        if (auto group = iommu::read_group(root, *function.group))
+            todo.insert(todo.end(), group->members.begin(), group->members.end());
+    }
+    while (!todo.empty()) {
+        const pci::Address address = todo.back();
+        todo.pop_back();
+        if (relatives.contains(address)) continue;
+        auto relative = inventory.read(address);
+        if (!relative) continue;  // it vanished meanwhile; judge() goes by what is there
+        if (relative->parent) todo.push_back(*relative->parent);
+        relatives.emplace(address, std::move(*relative));
+    }
+    return relatives;
+}
+
+}  // namespace
+
+Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
+    VFB_TRY(const auto device, root_.sys().open_dir("bus/pci/devices/" + pf.str()));
+    if (!device.exists("net")) return 0;
+    VFB_TRY(const auto names, device.list("net"));
+    if (names.empty()) return 0;
+    VFB_TRY(const auto ifindex, device.read_number("net/" + names.front() + "/ifindex"));
+    return static_cast<int>(ifindex);
+}
+
+Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
+    PreparedPf prepared;
+    VFB_TRY(const int ifindex, pf_ifindex(request.pf));
+    if (request.link_up && ifindex != 0) {
+        const std::scoped_lock lock(nic_mutex_);
+        VFB_TRY(auto session, nic::Session::open());
+        VFB_TRY(prepared.was_up, session.bring_up(ifindex));
+    }
+    VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
+    if (prepared.vfs.empty() && request.vfs > 0) {
+        VFB_TRY(prepared.vfs, pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout));
+        prepared.created = true;
+    }
+    for (const auto& vf : prepared.vfs) {
+        VFB_TRY(auto binding, pci::current_binding(root_, vf));
+        prepared.bindings.push_back(std::move(binding));
+    }
+    return prepared;
+}
+
+Result<> DeviceWork::refuse_in_use(const pci::Function& function) const {
+    const auto up = std::ranges::find_if(function.netdevs, &pci::Netdev::up);
+    if (up == function.netdevs.end()) return {};
+    return fail(Code::busy, fmt::format("take {} from the host", function.address),
+                function.address.str(),
+                fmt::format("the host uses it: its network interface {} is up", up->name),
+                fmt::format("ip link set {} down, if nothing needs it, then vfbroker reload",
+                            up->name));
+}
+
+Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
+    VFB_TRY(const auto function, pci::Inventory(root_, false).read(address));
+    return iommu::judge(root_, read_relatives(root_, function), address);
+}
+
+Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
+    VFB_TRY(auto verdict,
+            iommu::judge(root_, read_relatives(root_, function), function.address));
+    if (!verdict.viable && verdict.refusal) return std::unexpected(std::move(*verdict.refusal));
+    return {};
+}
+
+Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
+    ScrubReport report;
+    VFB_TRY(const auto function, pci::Inventory(root_, false).read(request.vf));
+    if (!is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function));
+    VFB_CHECK(refuse_not_viable(function));
+
+    report.driver = request.driver;
+    if (report.driver == "auto") {
+        VFB_TRY(report.driver, pci::best_vfio_driver(root_, request.vf));
+    }
+    VFB_TRY(const auto before, pci::bind(root_, request.vf, report.driver));
+    (void)before;  // recorded by the daemon before the first scrub
+
+    auto device = vfio::reset_and_check(root_, request.vf, request.backend);
+    if (!device) return std::unexpected(std::move(device).error());
+    report.device = std::move(*device);
+    if (request.reset_required && !report.device.resettable)
+        return fail(Code::unsupported, fmt::format("scrub {}", request.vf), request.vf.str(),
+                    "the function has no working reset, so what its last owner left in it stays",
+                    "set reset = \"if-available\" in its pool if that is acceptable");
+
+    VFB_TRY(const int ifindex, pf_ifindex(request.pf));
+    if (ifindex == 0) return report;
+    const std::scoped_lock lock(nic_mutex_);
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_TRY(auto written,
+            session.write(ifindex, request.index, request.attributes, kReadBackTimeout));
+    report.attributes = written.actual;
+    report.unsupported = std::move(written.unsupported);
+    return report;
+}
+
+Result<nic::VfAttributes> DeviceWork::set_attributes(const pci::Address& pf, unsigned index,
+                                                     const nic::VfAttributes& wanted) {
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex == 0)
+        return fail(Code::unsupported, fmt::format("set attributes of VF {} of {}", index, pf),
+                    pf.str(), "its physical function is no network interface",
+                    "lease it without attributes");
+    const std::scoped_lock lock(nic_mutex_);
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_TRY(auto report, session.write(ifindex, index, wanted, kReadBackTimeout));
+    if (!report.unsupported.empty())
+        return fail(Code::unsupported, fmt::format("set attributes of VF {} of {}", index, pf),
+                    pf.str(),
+                    fmt::format("its driver has no {}", fmt::join(report.unsupported, ", ")),
+                    kAttributeHint);
+    return report.actual;
+}
+
+Result<> DeviceWork::restore(const pci::Address& vf, const pci::Binding& original) {
+    return pci::restore(root_, vf, original);
+}
+
+}  // namespace vfb::broker

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Broker: pools, leases and the states of slots. It decides and records; it touches no device. The
+// daemon tells it what the kernel and the workers say, and asks it who may have what.
+//
+//   absent -> preparing -> clean -> leased -> dirty -> preparing -> ...
+//                      \-> quarantined, stuck          (reload or a change in the machine: preparing)
+//
+// Every change that is a promise (a lease, a generation, an original driver) is in the store before
+// the call returns. One thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/result.hpp"
+#include "broker/config.hpp"
+#include "broker/model.hpp"
+#include "broker/store.hpp"
+
+namespace vfb::broker {
+
+// What choose() found: nothing is taken yet.
+struct Choice {
+    LeaseRequest request;
+    std::vector<SlotKey> slots;
+    vfio::Backend backend = vfio::Backend::iommufd;
+    // Per slot: what differs from its proven clean state and has to be written; empty mostly.
+    std::vector<nic::VfAttributes> to_write;
+    std::uint64_t memory_lock = 0;  // bytes, within the pool's bound
+};
+
+class Broker {
+public:
+    // Reads the promises of an earlier daemon. Leases come back as they were, slots as `absent`
+    // until locate() says where they are.
+    static Result<Broker> open(Store store, std::uint64_t machine_memory);
+
+    // Replaces the configuration. Slots that no pool has any more are dropped when they are not
+    // leased; those are returned with the driver they had, so that it can be put back. A slot under
+    // a lease stays until the lease ends, in the pool that it was leased from.
+    Result<std::vector<Slot>> configure(Config config);
+    [[nodiscard]] const Config& config() const { return config_; }
+
+    [[nodiscard]] const std::map<SlotKey, Slot>& slots() const { return slots_; }
+    [[nodiscard]] const Slot* find(const SlotKey& key) const;
+    [[nodiscard]] const Slot* find_at(const pci::Address& address) const;
+    [[nodiscard]] const std::map<LeaseId, Lease>& leases() const { return leases_; }
+    [[nodiscard]] const Lease* find_lease(LeaseId id) const;
+
+    // --- what the machine says
+    // The slot's function is at `address`. A slot that was absent becomes `preparing`, or stays
+    // `leased` when the lease was for that very function. True when it has to be scrubbed.
+    bool locate(const SlotKey& key, const pci::Address& address, std::optional<std::uint32_t> group,
+                std::optional<int> numa_node);
+    // The function is not there (any more). A lease that holds it is marked: its part is lost.
+    Result<> lose(const SlotKey& key, Error why);
+    Result<> remember_original(const SlotKey& key, const pci::Binding& original);
+    Result<> remember_pf(const StoredPf& pf) { return store_.put_pf(pf); }
+    Result<std::vector<StoredPf>> remembered_pfs() { return store_.pfs(); }
+
+    // --- what the scrub says
+    void mark_preparing(const SlotKey& key);
+    void mark_clean(const SlotKey& key, const nic::VfAttributes& attributes);
+    void mark_dirty(const SlotKey& key, Error why);  // somebody still holds it
+    void quarantine(const SlotKey& key, Error why);
+    void mark_stuck(const SlotKey& key, Error why);
+
+    // --- leases
+    // Who may have what now. Pure. Code::not_found (pool), denied, invalid (attributes, bounds),
+    // exhausted (more than the pool has), busy (not now), or why the pool's functions are unusable.
+    [[nodiscard]] Result<Choice> choose(const LeaseRequest& request, const Caller& caller,
+                                        const vfio::Support& support) const;
+    // Takes the slots: generation up, state leased, intent in the store.
+    Result<LeaseId> begin(const Choice& choice, const Caller& caller, std::int64_t now);
+    // The owner has (or is about to have) everything: nodes lent, attributes as read back.
+    Result<> settle(LeaseId id, std::vector<LentNode> nodes,
+                    const std::vector<nic::VfAttributes>& attributes);
+    // Ends it: its slots become `preparing` and must be scrubbed. Returns what it was, so that lent
+    // nodes can be taken back. `generation`, if given, must be that of its first function.
+    Result<Lease> end(LeaseId id, std::optional<std::uint64_t> generation = std::nullopt);
+    // Whether `caller` may release it or see it.
+    [[nodiscard]] static bool may_touch(const Lease& lease, const Caller& caller);
+    [[nodiscard]] static bool may_lease(const PoolConfig& pool, const Caller& caller);
+    // Bound on RLIMIT_MEMLOCK for leases of the pool, bytes.
+    [[nodiscard]] std::uint64_t memory_lock_max(const PoolConfig& pool) const;
+
+    // What the scrub leaves on a slot: the pool's attributes over the safe defaults, and a MAC.
+    [[nodiscard]] nic::VfAttributes default_attributes(const SlotKey& key) const;
+    // Stable text for local MACs: machine id and the PF's permanent MAC.
+    void set_identity(std::string machine, std::function<std::string(const std::string& pf)> pf);
+
+private:
+    Broker(Store store, std::uint64_t memory) : store_(std::move(store)), memory_(memory) {}
+    Slot* slot(const SlotKey& key);
+    [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
+
+    Store store_;
+    std::uint64_t memory_;
+    LeaseId last_lease_ = 0;
+    Config config_;
+    std::map<SlotKey, Slot> slots_;
+    std::map<SlotKey, StoredSlot> stored_;  // also of slots that are not configured now
+    std::map<LeaseId, Lease> leases_;
+    std::string machine_;
+    std::function<std::string(const std::string&)> pf_identity_;
+};
+
+}  // namespace vfb::broker

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What is done to devices between leases and for them: every call here may block on a device for as
+// long as the kernel likes, so they run in the worker of the PF concerned, never in the daemon.
+//
+// Thread-safe: several functions of one PF are worked on at once; only the attribute writes of a PF
+// are made one after the other (some PF drivers fail concurrent changes).
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/sys_root.hpp"
+#include "iommu/groups.hpp"
+#include "nic/vf_attributes.hpp"
+#include "pci/binding.hpp"
+#include "pci/function.hpp"
+#include "vfio/vfio.hpp"
+
+namespace vfb::broker {
+
+struct PreparePfRequest {
+    pci::Address pf;
+    unsigned vfs = 0;
+    bool link_up = true;
+};
+struct PreparedPf {
+    std::vector<pci::Address> vfs;       // that are there now, in order of index
+    std::vector<pci::Binding> bindings;  // of each VF, before anything is done to it
+    bool created = false;                // whether this call created them
+    std::optional<bool> was_up;          // the netdev before; absent: no netdev, or not asked for
+};
+
+struct ScrubRequest {
+    pci::Address pf;
+    pci::Address vf;
+    unsigned index = 0;
+    std::string driver = "auto";   // `auto`: the best VFIO driver for it
+    nic::VfAttributes attributes;  // what it has when nothing else is asked for
+    vfio::Backend backend = vfio::Backend::iommufd;
+    bool reset_required = true;
+};
+struct ScrubReport {
+    std::string driver;
+    nic::VfAttributes attributes;          // read back
+    std::vector<std::string> unsupported;  // attributes that this driver does not have
+    vfio::DeviceInfo device;
+};
+
+class DeviceWork {
+public:
+    explicit DeviceWork(const SysRoot& root) : root_(root) {}
+
+    // Brings the PF's netdev up if asked to, and creates the VFs if there are none. A PF that has
+    // another number of VFs is left as it is: the caller sees how many there are.
+    Result<PreparedPf> prepare_pf(const PreparePfRequest& request);
+
+    // Everything between one owner and the next: proves that the IOMMU isolates the VF, binds it to
+    // its VFIO driver, takes it exclusively (which proves that nobody holds it), resets it, checks
+    // that it answers, writes the default attributes and reads them back.
+    // Code::busy: somebody holds it, or the host uses it; Code::not_viable: the IOMMU cannot isolate
+    // it; anything else: it could not be proven clean.
+    Result<ScrubReport> scrub(const ScrubRequest& request);
+
+    // Writes what is set in `wanted` and reads it back. Returns all attributes as they are then.
+    Result<nic::VfAttributes> set_attributes(const pci::Address& pf, unsigned index,
+                                             const nic::VfAttributes& wanted);
+
+    // Puts the driver back that was found.
+    Result<> restore(const pci::Address& vf, const pci::Binding& original);
+
+    // Whether `function` may be given to a guest; reads the bridges above it to explain.
+    Result<iommu::Verdict> judge(const pci::Address& function);
+
+private:
+    // Refuses a VF that the host uses by its kernel driver.
+    Result<> refuse_in_use(const pci::Function& function) const;
+    Result<> refuse_not_viable(const pci::Function& function);
+    // 0: the PF is no NIC.
+    Result<int> pf_ifindex(const pci::Address& pf) const;
+
+    const SysRoot& root_;
+    std::mutex nic_mutex_;
+};
+
+}  // namespace vfb::broker

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Store: what the broker promised, in SQLite (WAL) below /run. The kernel is the truth about
+// hardware; this holds leases, generations, and the original state of everything touched. An intent
+// is written before acting and settled after: an unsettled lease found at start is taken back.
+//
+// Nothing in it outlives a boot, so it is not synced to disk: /run is memory, and what protects a
+// transaction is that a crash of the daemon cannot lose the page cache. One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "broker/model.hpp"
+
+namespace vfb::broker {
+
+// What is kept of a slot: the rest is read from the kernel.
+struct StoredSlot {
+    SlotKey key;
+    std::uint64_t generation = 0;
+    std::optional<pci::Binding> original;
+};
+
+// What was found on a PF before it was touched.
+struct StoredPf {
+    std::string name;
+    pci::Address address;  // of the hardware that the name meant
+    bool created_vfs = false;
+    std::optional<bool> was_up;  // whether the netdev was up; absent: not touched
+};
+
+class Store {
+public:
+    // Opens or creates `path` (":memory:" in tests). A database that is damaged or of another
+    // schema is refused with what to do, never silently replaced: it holds promises.
+    static Result<Store> open(const std::string& path);
+    Store(Store&&) noexcept;
+    Store& operator=(Store&&) noexcept;
+    ~Store();
+
+    Result<std::vector<Lease>> leases();
+    Result<std::vector<StoredSlot>> slots();
+    Result<std::vector<StoredPf>> pfs();
+    // Highest lease id ever given, so that ids are never used twice.
+    Result<LeaseId> last_lease_id();
+
+    // A lease and the generations of its slots, in one transaction.
+    Result<> put_lease(const Lease& lease);
+    Result<> settle_lease(const Lease& lease);
+    Result<> remove_lease(LeaseId id);
+    Result<> put_slot(const StoredSlot& slot);
+    Result<> remove_slot(const SlotKey& key);
+    Result<> put_pf(const StoredPf& pf);
+
+private:
+    struct Impl;
+    explicit Store(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vfb::broker

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "broker/model.hpp"
+
+#include <array>
+#include <utility>
+
+namespace vfb::broker {
+namespace {
+
+// One table a type: the names on the wire, in the database and on the terminal.
+template <class E, std::size_t N>
+using Names = std::array<std::pair<E, std::string_view>, N>;
+
+constexpr Names<SlotState, 8> kStates{{
+    {SlotState::unmanaged, "unmanaged"},
+    {SlotState::absent, "absent"},
+    {SlotState::preparing, "preparing"},
+    {SlotState::clean, "clean"},
+    {SlotState::leased, "leased"},
+    {SlotState::dirty, "dirty"},
+    {SlotState::quarantined, "quarantined"},
+    {SlotState::stuck, "stuck"},
+}};
+constexpr Names<OwnerKind, 3> kOwners{{
+    {OwnerKind::connection, "connection"},
+    {OwnerKind::process, "process"},
+    {OwnerKind::guest, "guest"},
+}};
+constexpr Names<HandOff, 2> kHandOffs{{
+    {HandOff::descriptors, "descriptors"},
+    {HandOff::node, "node"},
+}};
+
+template <class E, std::size_t N>
+std::string_view name_of(const Names<E, N>& names, E value) {
+    for (const auto& [entry, name] : names)
+        if (entry == value) return name;
+    return "?";
+}
+
+template <class E, std::size_t N>
+std::optional<E> value_of(const Names<E, N>& names, std::string_view name) {
+    for (const auto& [entry, text] : names)
+        if (text == name) return entry;
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view to_string(SlotState state) { return name_of(kStates, state); }
+std::string_view to_string(OwnerKind kind) { return name_of(kOwners, kind); }
+std::string_view to_string(HandOff hand_off) { return name_of(kHandOffs, hand_off); }
+std::optional<OwnerKind> owner_kind_from_string(std::string_view name) {
+    return value_of(kOwners, name);
+}
+std::optional<HandOff> hand_off_from_string(std::string_view name) {
+    return value_of(kHandOffs, name);
+}
+
+}  // namespace vfb::broker
