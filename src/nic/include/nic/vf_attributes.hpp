@@ -4,11 +4,15 @@
 // IFLA_VFINFO_LIST). Only the kernel's answer counts: every write is read back.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -59,8 +63,27 @@ MacAddress stable_mac(std::string_view machine, std::string_view pf, unsigned in
 
 // Names of attributes as they stand in CLI, JSON and configuration (`mac`, `vlan`, `qos`,
 // `vlan_protocol`, `spoof_check`, `trust`, `min_tx_rate`, `max_tx_rate`, `link_state`) of those
-// where `wanted` is set and `actual` is not equal.
+// where `wanted` is set and `actual` is not equal. The protocol of no VLAN never differs.
 std::vector<std::string> differing(const VfAttributes& wanted, const VfAttributes& actual);
+// Names of those that are set.
+std::vector<std::string> names_of(const VfAttributes& attributes);
+// Whether the values can be meant at all: a unicast MAC, a VLAN below 4095, a minimum rate not
+// above the maximum, ... Code::invalid names the first that cannot. Drivers refuse more than this.
+Result<> validate(const VfAttributes& attributes);
+
+// One attribute as texts see it, in the order of VfAttributes.
+enum class AttributeKind { text, number, flag };
+struct AttributeInfo {
+    std::string_view name;
+    AttributeKind kind;
+    std::string_view expected;  // completes "is not ...": `a number from 0 to 4094`
+};
+std::span<const AttributeInfo> attribute_infos();
+// Sets the attribute `name` from text (numbers in decimal, flags as `true` or `false`).
+// Code::not_found for an unknown name, Code::invalid for a value that is not one of its kind.
+Result<> set_from_text(VfAttributes& attributes, std::string_view name, std::string_view text);
+// The inverse; nullopt when unset or unknown.
+std::optional<std::string> value_text(const VfAttributes& attributes, std::string_view name);
 
 struct WriteReport {
     VfAttributes actual;                   // read back after the write
@@ -76,14 +99,18 @@ public:
     Session& operator=(Session&&) noexcept;
     ~Session();
 
-    // Attributes of VF `index` of the PF's netdev `ifindex`.
+    // Attributes of VF `index` of the PF's netdev `ifindex`. Code::not_found when the PF has no
+    // such VF, Code::busy when the driver does not answer for it now, Code::lost without netdev.
     Result<VfAttributes> read(int ifindex, unsigned index);
     // Of all VFs; fails rather than return a list whose length differs from IFLA_NUM_VF.
     Result<std::vector<VfAttributes>> read_all(int ifindex);
     // Writes what is set in `wanted` and differs, each acknowledged by the kernel, then polls the
     // read-back until it agrees or `timeout` passes (some drivers apply a MAC late). An attribute
     // at its default that the driver does not support is no failure; one that was asked to be
-    // anything else is Code::unsupported and names it.
+    // anything else is Code::unsupported and names it. When one is refused, those that were taken
+    // are put back to what they were, and the error says so if that fails. An attribute that the
+    // driver does not report counts as written when the kernel acknowledged it. Code::timeout:
+    // acknowledged, but the read-back never agreed; nothing is put back then.
     Result<WriteReport> write(int ifindex, unsigned index, const VfAttributes& wanted,
                               std::chrono::milliseconds timeout);
     // Sets IFF_UP and waits until it is (not for carrier). Returns whether it was up before.

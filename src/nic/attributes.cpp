@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "attributes.hpp"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <netlink/attr.h>
+
+#include <algorithm>
+#include <charconv>
+#include <climits>
+#include <cstring>
+
+namespace vfb::nic {
+namespace {
+
+// ---- netlink: structures of uapi/linux/if_link.h
+
+// The payload as a T, or nullopt when the kernel sent fewer bytes (drivers and kernels differ).
+template <class T>
+std::optional<T> payload(const nlattr* data) {
+    if (static_cast<std::size_t>(nla_len(data)) < sizeof(T)) return std::nullopt;
+    T value;
+    std::memcpy(&value, nla_data(data), sizeof(T));
+    return value;
+}
+
+template <class T>
+bool put(nl_msg* message, int type, const T& value) {
+    return nla_put(message, type, sizeof(T), &value) == 0;
+}
+
+bool encode_mac(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    ifla_vf_mac value{.vf = vf, .mac = {}};
+    std::ranges::copy(all.mac.value_or(MacAddress{}).bytes, value.mac);
+    return put(message, IFLA_VF_MAC, value);
+}
+
+bool has_vlan(const VfAttributes& all) {
+    return all.vlan.value_or(0) != 0 || all.qos.value_or(0) != 0;
+}
+
+// IFLA_VF_VLAN knows no protocol: the list, of which the kernel takes one element, is the newer.
+bool encode_vlan(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    // Without a VLAN the protocol is 802.1Q: drivers that know no other (igb) would else refuse to
+    // clear one.
+    const bool ad = has_vlan(all) && all.vlan_protocol == VlanProtocol::dot1ad;
+    const ifla_vf_vlan_info value{
+        .vf = vf,
+        .vlan = all.vlan.value_or(0),
+        .qos = all.qos.value_or(0),
+        .vlan_proto = htons(ad ? ETH_P_8021AD : ETH_P_8021Q),
+    };
+    nlattr* const list = nla_nest_start(message, IFLA_VF_VLAN_LIST);
+    if (list == nullptr || !put(message, IFLA_VF_VLAN_INFO, value)) return false;
+    nla_nest_end(message, list);
+    return true;
+}
+
+bool encode_rate(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put(message, IFLA_VF_RATE,
+               ifla_vf_rate{.vf = vf,
+                            .min_tx_rate = all.min_tx_rate.value_or(0),
+                            .max_tx_rate = all.max_tx_rate.value_or(0)});
+}
+
+bool encode_spoof_check(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put(message, IFLA_VF_SPOOFCHK,
+               ifla_vf_spoofchk{.vf = vf, .setting = all.spoof_check.value_or(true) ? 1U : 0U});
+}
+
+bool encode_trust(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put(message, IFLA_VF_TRUST,
+               ifla_vf_trust{.vf = vf, .setting = all.trust.value_or(false) ? 1U : 0U});
+}
+
+std::uint32_t link_state_number(LinkState state) {
+    switch (state) {
+        case LinkState::enable:
+            return IFLA_VF_LINK_STATE_ENABLE;
+        case LinkState::disable:
+            return IFLA_VF_LINK_STATE_DISABLE;
+        case LinkState::automatic:
+            break;
+    }
+    return IFLA_VF_LINK_STATE_AUTO;
+}
+
+bool encode_link_state(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    const auto state = all.link_state.value_or(LinkState::automatic);
+    return put(message, IFLA_VF_LINK_STATE,
+               ifla_vf_link_state{.vf = vf, .link_state = link_state_number(state)});
+}
+
+void read_mac(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_mac>(data)) {
+        MacAddress mac;
+        std::copy_n(value->mac, mac.bytes.size(), mac.bytes.begin());
+        to.mac = mac;
+    }
+}
+
+// IFLA_VF_VLAN_INFO within the list; the three rows read their own member of it.
+std::optional<ifla_vf_vlan_info> vlan_info(const nlattr* list) {
+    const auto* const info =
+        nla_find(static_cast<const nlattr*>(nla_data(list)), nla_len(list), IFLA_VF_VLAN_INFO);
+    return info == nullptr ? std::nullopt : payload<ifla_vf_vlan_info>(info);
+}
+
+void read_vlan(const nlattr* list, VfAttributes& to) {
+    if (const auto info = vlan_info(list)) to.vlan = static_cast<std::uint16_t>(info->vlan);
+}
+
+void read_qos(const nlattr* list, VfAttributes& to) {
+    if (const auto info = vlan_info(list)) to.qos = static_cast<std::uint8_t>(info->qos);
+}
+
+void read_vlan_protocol(const nlattr* list, VfAttributes& to) {
+    const auto info = vlan_info(list);
+    if (!info) return;
+    const auto protocol = ntohs(info->vlan_proto);
+    if (protocol == ETH_P_8021AD) to.vlan_protocol = VlanProtocol::dot1ad;
+    // 0: netdevsim, when none was ever set.
+    if (protocol == ETH_P_8021Q || protocol == 0) to.vlan_protocol = VlanProtocol::dot1q;
+}
+
+void read_min_rate(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_rate>(data)) to.min_tx_rate = value->min_tx_rate;
+}
+
+void read_max_rate(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_rate>(data)) to.max_tx_rate = value->max_tx_rate;
+}
+
+// The kernel presets spoof check and trust to -1, for drivers that do not report them.
+std::optional<bool> reported(std::uint32_t setting) {
+    if (setting > 1) return std::nullopt;
+    return setting == 1;
+}
+
+void read_spoof_check(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_spoofchk>(data))
+        to.spoof_check = reported(value->setting);
+}
+
+void read_trust(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_trust>(data)) to.trust = reported(value->setting);
+}
+
+void read_link_state(const nlattr* data, VfAttributes& to) {
+    const auto value = payload<ifla_vf_link_state>(data);
+    if (!value) return;
+    for (const auto state : {LinkState::automatic, LinkState::enable, LinkState::disable})
+        if (link_state_number(state) == value->link_state) to.link_state = state;
+}
+
+// ---- values: what can be meant, and texts
+
+bool always(const VfAttributes&) {
+    return true;
+}
+
+bool valid_mac(const VfAttributes& a) {
+    return !a.mac || !a.mac->is_multicast();
+}
+bool valid_vlan(const VfAttributes& a) {
+    return a.vlan.value_or(0) <= 4094;
+}
+bool valid_qos(const VfAttributes& a) {
+    return a.qos.value_or(0) <= 7;
+}
+// Drivers get the rate as an int.
+bool valid_max_rate(const VfAttributes& a) {
+    return a.max_tx_rate.value_or(0) <= INT_MAX;
+}
+bool valid_min_rate(const VfAttributes& a) {
+    const auto bound = a.max_tx_rate.value_or(0) == 0 ? INT_MAX : *a.max_tx_rate;
+    return a.min_tx_rate.value_or(0) <= bound;
+}
+
+template <class T>
+    requires std::is_unsigned_v<T>
+std::optional<T> from_text(std::string_view text, T*) {
+    T value{};
+    const auto* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || stop != end) return std::nullopt;
+    return value;
+}
+
+std::optional<bool> from_text(std::string_view text, bool*) {
+    if (text == "true") return true;
+    if (text == "false") return false;
+    return std::nullopt;
+}
+
+std::optional<MacAddress> from_text(std::string_view text, MacAddress*) {
+    auto mac = MacAddress::parse(text);
+    if (!mac) return std::nullopt;
+    return *mac;
+}
+
+std::optional<VlanProtocol> from_text(std::string_view text, VlanProtocol*) {
+    return vlan_protocol_from_string(text);
+}
+
+std::optional<LinkState> from_text(std::string_view text, LinkState*) {
+    return link_state_from_string(text);
+}
+
+std::string text_of(const MacAddress& mac) {
+    return mac.str();
+}
+std::string text_of(bool value) {
+    return value ? "true" : "false";
+}
+std::string text_of(VlanProtocol protocol) {
+    return std::string(to_string(protocol));
+}
+std::string text_of(LinkState state) {
+    return std::string(to_string(state));
+}
+template <class T>
+    requires(std::is_unsigned_v<T> && !std::is_same_v<T, bool>)
+std::string text_of(T value) {
+    return std::to_string(value);
+}
+
+// ---- the table
+
+// What follows from the member alone.
+template <auto Member, auto Default>
+struct Of {
+    using Value = std::remove_const_t<decltype(Default)>;
+
+    static bool is_set(const VfAttributes& a) { return (a.*Member).has_value(); }
+    static bool is_default(const VfAttributes& a) { return a.*Member == Default; }
+    static bool equal(const VfAttributes& a, const VfAttributes& b) {
+        return a.*Member == b.*Member;
+    }
+    static void copy(VfAttributes& to, const VfAttributes& from) { to.*Member = from.*Member; }
+    static void set_default(VfAttributes& to) { to.*Member = Default; }
+    static bool parse(std::string_view text, VfAttributes& to) {
+        const auto value = from_text(text, static_cast<Value*>(nullptr));
+        if (value) to.*Member = value;
+        return value.has_value();
+    }
+    static std::string format(const VfAttributes& a) {
+        return a.*Member ? text_of(*(a.*Member)) : std::string();
+    }
+};
+
+template <auto Member, auto Default>
+constexpr Attribute row(AttributeInfo info, Encoder encode, int type,
+                        void (*read)(const nlattr*, VfAttributes&),
+                        bool (*valid)(const VfAttributes&) = always,
+                        bool (*applies)(const VfAttributes&) = always) {
+    using Op = Of<Member, Default>;
+    return {.info = info,
+            .encode = encode,
+            .type = type,
+            .read = read,
+            .valid = valid,
+            .applies = applies,
+            .is_set = Op::is_set,
+            .is_default = Op::is_default,
+            .equal = Op::equal,
+            .copy = Op::copy,
+            .set_default = Op::set_default,
+            .parse = Op::parse,
+            .format = Op::format};
+}
+
+using V = VfAttributes;
+using enum AttributeKind;
+
+constexpr std::array kTable{
+    row<&V::mac, MacAddress{}>({"mac", text, "a unicast address like 52:54:00:12:34:56"},
+                               encode_mac, IFLA_VF_MAC, read_mac, valid_mac),
+    row<&V::vlan, std::uint16_t{0}>({"vlan", number, "a number from 0 to 4094 (0: no VLAN)"},
+                                    encode_vlan, IFLA_VF_VLAN_LIST, read_vlan, valid_vlan),
+    row<&V::qos, std::uint8_t{0}>({"qos", number, "a number from 0 to 7"}, encode_vlan,
+                                  IFLA_VF_VLAN_LIST, read_qos, valid_qos),
+    row<&V::vlan_protocol, VlanProtocol::dot1q>({"vlan_protocol", text, "802.1Q or 802.1ad"},
+                                                encode_vlan, IFLA_VF_VLAN_LIST, read_vlan_protocol,
+                                                always, has_vlan),
+    row<&V::spoof_check, true>({"spoof_check", flag, "true or false"}, encode_spoof_check,
+                               IFLA_VF_SPOOFCHK, read_spoof_check),
+    row<&V::trust, false>({"trust", flag, "true or false"}, encode_trust, IFLA_VF_TRUST,
+                          read_trust),
+    row<&V::min_tx_rate, std::uint32_t{0}>(
+        {"min_tx_rate", number, "a number of Mbit/s, not above max_tx_rate (0: none)"}, encode_rate,
+        IFLA_VF_RATE, read_min_rate, valid_min_rate),
+    row<&V::max_tx_rate, std::uint32_t{0}>(
+        {"max_tx_rate", number, "a number of Mbit/s (0: unlimited)"}, encode_rate, IFLA_VF_RATE,
+        read_max_rate, valid_max_rate),
+    row<&V::link_state, LinkState::automatic>({"link_state", text, "auto, enable or disable"},
+                                              encode_link_state, IFLA_VF_LINK_STATE,
+                                              read_link_state),
+};
+
+}  // namespace
+
+std::span<const Attribute> attribute_table() {
+    return kTable;
+}
+
+bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAttributes& actual) {
+    return attribute.is_set(wanted) && !attribute.equal(wanted, actual) &&
+           attribute.applies(overlay(actual, wanted));
+}
+
+VfEntry read_vf_entry(const nlattr* info) {
+    VfEntry entry;
+    int left = nla_len(info);
+    for (const auto* attr = static_cast<const nlattr*>(nla_data(info)); nla_ok(attr, left);
+         attr = nla_next(attr, &left)) {
+        // Every structure starts with the index; the MAC is the one that every kernel sends.
+        if (nla_type(attr) == IFLA_VF_MAC)
+            if (const auto mac = payload<ifla_vf_mac>(attr)) entry.index = mac->vf;
+        for (const auto& attribute : kTable)
+            if (attribute.type == nla_type(attr)) attribute.read(attr, entry.attributes);
+    }
+    return entry;
+}
+
+}  // namespace vfb::nic

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The table of VF attributes: one row holds all that is known about one attribute.
+#pragma once
+
+#include <span>
+
+#include "nic/vf_attributes.hpp"
+
+struct nl_msg;
+struct nlattr;
+
+namespace vfb::nic {
+
+// Puts the IFLA_VF_* attribute of VF `vf` into a message; the values are those of `all`, in which
+// the attributes that share the message are set. False when the message is full.
+using Encoder = bool (*)(nl_msg* message, std::uint32_t vf, const VfAttributes& all);
+
+struct Attribute {
+    AttributeInfo info;
+    // The kernel takes some attributes together (VLAN, QoS and protocol; both rates): rows with the
+    // same encoder travel in one message.
+    Encoder encode;
+    int type;                                         // IFLA_VF_* that it is read from
+    void (*read)(const nlattr* data, VfAttributes&);  // leaves it unset if not reported
+    bool (*valid)(const VfAttributes&);               // what is set can be meant
+    bool (*applies)(const VfAttributes& all);         // else it neither differs nor is written
+    bool (*is_set)(const VfAttributes&);
+    bool (*is_default)(const VfAttributes&);  // set, to what the driver starts with
+    bool (*equal)(const VfAttributes&, const VfAttributes&);
+    void (*copy)(VfAttributes& to, const VfAttributes& from);
+    void (*set_default)(VfAttributes&);
+    bool (*parse)(std::string_view text, VfAttributes&);
+    std::string (*format)(const VfAttributes&);  // only when set
+};
+
+std::span<const Attribute> attribute_table();
+
+// `wanted` set, applicable in the state that it leads to, and not equal to `actual`.
+bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAttributes& actual);
+
+// One IFLA_VF_INFO (a nest of IFLA_VF_*): the attributes, and the index the driver gave it.
+struct VfEntry {
+    std::optional<std::uint32_t> index;
+    VfAttributes attributes;
+};
+VfEntry read_vf_entry(const nlattr* info);
+
+}  // namespace vfb::nic

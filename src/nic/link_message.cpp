@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "link_message.hpp"
+
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace vfb::nic {
+namespace {
+
+constexpr int kHeaderLength = NLMSG_ALIGN(sizeof(ifinfomsg));
+
+std::unexpected<Error> no_memory() {
+    return fail_errno(ENOMEM, "build an rtnetlink message", {});
+}
+
+Result<Message> link_message(int type, ifinfomsg header) {
+    Message message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK));
+    if (!message || nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0)
+        return no_memory();
+    return message;
+}
+
+std::unexpected<Error> malformed(const Link& link, std::string reason) {
+    const auto subject = link.name.empty() ? "ifindex " + std::to_string(link.ifindex) : link.name;
+    return fail(Code::failed, "read the VFs of " + subject, subject, std::move(reason));
+}
+
+// Reads IFLA_VFINFO_LIST, which ends at the latest where the message does (`room` bytes from the
+// list's header).
+//
+// The length of the list's own header is not to be trusted: it has 16 bits and wraps silently when
+// the list is longer (334 VFs), and the kernel puts no bound on that. Each entry's length is right
+// though, and the number of VFs was sent before: so the entries are counted, and the header's
+// length serves to prove that nothing was taken for an entry that is none.
+Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
+    const auto* const start = reinterpret_cast<const char*>(list);
+    const auto* entry = reinterpret_cast<const nlattr*>(start + NLA_HDRLEN);
+    auto left = static_cast<int>(room) - NLA_HDRLEN;
+    while (link.vfs.size() < *link.vf_count && nla_ok(entry, left) &&
+           nla_type(entry) == IFLA_VF_INFO) {
+        link.vfs.push_back(read_vf_entry(entry));
+        entry = nla_next(entry, &left);
+    }
+    // nla_next() aligns, and so may step over the end of a list without padding.
+    const auto length = std::min<std::size_t>(
+        static_cast<std::size_t>(reinterpret_cast<const char*>(entry) - start), room);
+    if (static_cast<std::uint16_t>(length) != list->nla_len)
+        return malformed(link, "the kernel's list of VFs is longer or shorter than it says");
+    return {};
+}
+
+Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
+    switch (nla_type(attribute)) {
+        case IFLA_IFNAME: {
+            const auto* const text = static_cast<const char*>(nla_data(attribute));
+            link.name.assign(text, strnlen(text, static_cast<std::size_t>(nla_len(attribute))));
+            return {};
+        }
+        case IFLA_NUM_VF:
+            if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
+                link.vf_count = nla_get_u32(attribute);
+            return {};
+        case IFLA_VFINFO_LIST:
+            if (!link.vf_count) return malformed(link, "a list of VFs without their number");
+            return read_vf_list(attribute, room, link);
+        default:
+            return {};
+    }
+}
+
+}  // namespace
+
+void FreeMessage::operator()(nl_msg* message) const {
+    nlmsg_free(message);
+}
+
+Result<Message> get_link_message(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = ifindex;
+    VFB_TRY(auto message, link_message(RTM_GETLINK, header));
+    if (nla_put_u32(message.get(), IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
+        return no_memory();
+    return message;
+}
+
+Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
+                               const VfAttributes& all) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = ifindex;
+    VFB_TRY(auto message, link_message(RTM_SETLINK, header));
+    nlattr* const list = nla_nest_start(message.get(), IFLA_VFINFO_LIST);
+    nlattr* const info = list == nullptr ? nullptr : nla_nest_start(message.get(), IFLA_VF_INFO);
+    if (info == nullptr || !encode(message.get(), vf, all)) return no_memory();
+    nla_nest_end(message.get(), info);
+    nla_nest_end(message.get(), list);
+    return message;
+}
+
+Result<Message> set_up_message(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = ifindex;
+    header.ifi_flags = IFF_UP;
+    header.ifi_change = IFF_UP;
+    return link_message(RTM_SETLINK, header);
+}
+
+Result<Link> parse_link(std::span<const std::byte> message) {
+    Link link;
+    nlmsghdr header;
+    ifinfomsg info;
+    if (message.size() < NLMSG_HDRLEN + kHeaderLength)
+        return malformed(link, "the kernel's answer is cut short");
+    std::memcpy(&header, message.data(), sizeof(header));
+    if (header.nlmsg_type != RTM_NEWLINK || header.nlmsg_len > message.size() ||
+        header.nlmsg_len < NLMSG_HDRLEN + kHeaderLength)
+        return malformed(link, "the kernel's answer is cut short or of another kind");
+    std::memcpy(&info, message.data() + NLMSG_HDRLEN, sizeof(info));
+    link.ifindex = info.ifi_index;
+    link.up = (info.ifi_flags & IFF_UP) != 0;
+    link.carrier = (info.ifi_flags & IFF_LOWER_UP) != 0;
+
+    const auto body = message.subspan(NLMSG_HDRLEN + kHeaderLength,
+                                      header.nlmsg_len - NLMSG_HDRLEN - kHeaderLength);
+    auto left = static_cast<int>(body.size());
+    const auto* attribute = reinterpret_cast<const nlattr*>(body.data());
+    while (nla_ok(attribute, left)) {
+        VFB_CHECK(read_attribute(attribute, static_cast<std::size_t>(left), link));
+        // What stands after the list is of no use here, and if the list's length has wrapped,
+        // there is no telling where it starts.
+        if (nla_type(attribute) == IFLA_VFINFO_LIST) return link;
+        attribute = nla_next(attribute, &left);
+    }
+    if (link.vf_count.value_or(0) != 0 && left >= NLA_HDRLEN)
+        return malformed(link, "the kernel's answer is cut short");
+    return link;
+}
+
+}  // namespace vfb::nic

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// rtnetlink messages about one link: what is sent and what is understood (rtnetlink(7),
+// uapi/linux/if_link.h). Parsing is pure: a message is bytes, from the kernel or from a test.
+#pragma once
+
+#include <linux/netlink.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "attributes.hpp"
+#include "base/result.hpp"
+
+namespace vfb::nic {
+
+struct FreeMessage {
+    void operator()(nl_msg* message) const;
+};
+using Message = std::unique_ptr<nl_msg, FreeMessage>;
+
+// RTM_GETLINK by index, with the list of VFs but without their counters: these make the list
+// outgrow its 16-bit length at 222 VFs.
+Result<Message> get_link_message(int ifindex);
+// RTM_SETLINK with one IFLA_VF_* attribute of one VF.
+Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
+                               const VfAttributes& all);
+// RTM_SETLINK that sets IFF_UP and leaves all other flags.
+Result<Message> set_up_message(int ifindex);
+
+struct Link {
+    int ifindex = 0;
+    std::string name;
+    bool up = false;       // IFF_UP
+    bool carrier = false;  // IFF_LOWER_UP
+    // IFLA_NUM_VF: how many VFs there are; nullopt: no VFs on this kind of link.
+    std::optional<std::uint32_t> vf_count;
+    // What the driver answered, in order. Fewer than vf_count: it did not answer for some.
+    std::vector<VfEntry> vfs;
+};
+// Parses one RTM_NEWLINK, header included. Code::failed when it is cut short, or when its list of
+// VFs cannot be told from what follows it.
+Result<Link> parse_link(std::span<const std::byte> message);
+
+}  // namespace vfb::nic

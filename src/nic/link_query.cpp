@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "link_query.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace vfb::nic {
+
+std::string vf_name(const Link& link, unsigned index) {
+    return fmt::format("VF {} of {}", index, link.name);
+}
+
+Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
+    const auto subject = fmt::format("ifindex {}", ifindex);
+    const auto operation = "read the network device of " + subject;
+    VFB_TRY(auto request, get_link_message(ifindex));
+    std::vector<Message> requests;
+    requests.push_back(std::move(request));
+    VFB_TRY(const auto answers, socket.transact(requests));
+    const auto& answer = answers.front();
+    if (answer.errnum == ENODEV || answer.errnum == EINVAL)
+        return fail(Code::lost, operation, subject, "there is none (any more)");
+    if (answer.errnum == EMSGSIZE)
+        return fail_errno(EMSGSIZE, operation, subject,
+                          "its VFs are more than the kernel can put into one answer",
+                          "create fewer VFs on it");
+    if (answer.errnum != 0) return fail_errno(answer.errnum, operation, subject, answer.text);
+    return parse_link(answer.message);
+}
+
+Result<VfAttributes> attributes_of(const Link& link, unsigned index) {
+    const auto name = vf_name(link, index);
+    const auto operation = "read the attributes of " + name;
+    const auto count = link.vf_count.value_or(0);
+    if (index >= count)
+        return fail(
+            Code::not_found, operation, name,
+            fmt::format("{} has {} VFs", link.name, count == 0 ? "no" : fmt::to_string(count)));
+    // The kernel asks for them in order: in a whole list the place is the index.
+    if (link.vfs.size() == count) return link.vfs[index].attributes;
+    if (link.vfs.empty())
+        return fail(Code::unsupported, operation, name,
+                    fmt::format("the driver of {} does not report them", link.name));
+    const auto found = std::ranges::find(link.vfs, std::optional(index), &VfEntry::index);
+    if (found == link.vfs.end())
+        return fail(Code::busy, operation, name,
+                    fmt::format("the driver of {} does not answer for it now", link.name),
+                    "a VF that is being reset does not answer: try again");
+    return found->attributes;
+}
+
+Result<VfAttributes> read_vf(NetlinkSocket& socket, int ifindex, unsigned index) {
+    VFB_TRY(const auto link, read_link(socket, ifindex));
+    return attributes_of(link, index);
+}
+
+}  // namespace vfb::nic

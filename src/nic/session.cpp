@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include "link_query.hpp"
+#include "nic/vf_attributes.hpp"
+#include "vf_write.hpp"
+
+namespace vfb::nic {
+
+struct Session::Impl {
+    NetlinkSocket socket;
+};
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<Session> Session::open() {
+    VFB_TRY(auto socket, NetlinkSocket::open());
+    return Session(std::make_unique<Impl>(Impl{.socket = std::move(socket)}));
+}
+
+Result<VfAttributes> Session::read(int ifindex, unsigned index) {
+    return read_vf(impl_->socket, ifindex, index);
+}
+
+Result<std::vector<VfAttributes>> Session::read_all(int ifindex) {
+    VFB_TRY(auto link, read_link(impl_->socket, ifindex));
+    const auto count = link.vf_count.value_or(0);
+    if (link.vfs.size() != count)
+        return fail(link.vfs.empty() ? Code::unsupported : Code::busy,
+                    "read the attributes of all VFs of " + link.name, link.name,
+                    fmt::format("the driver answers for {} of {} VFs", link.vfs.size(), count),
+                    link.vfs.empty() ? "" : "a VF that is being reset does not answer: try again");
+    std::vector<VfAttributes> all;
+    all.reserve(count);
+    for (auto& entry : link.vfs) all.push_back(std::move(entry.attributes));
+    return all;
+}
+
+Result<WriteReport> Session::write(int ifindex, unsigned index, const VfAttributes& wanted,
+                                   std::chrono::milliseconds timeout) {
+    return write_vf(impl_->socket, ifindex, index, wanted, timeout);
+}
+
+Result<bool> Session::bring_up(int ifindex) {
+    VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
+    if (before.up) return true;
+    const auto operation = "set " + before.name + " up";
+    VFB_TRY(auto request, set_up_message(ifindex));
+    std::vector<Message> requests;
+    requests.push_back(std::move(request));
+    // The driver has opened the device when the kernel acknowledges: there is nothing to wait for.
+    VFB_TRY(const auto answers, impl_->socket.transact(requests));
+    if (answers.front().errnum != 0)
+        return fail_errno(answers.front().errnum, operation, before.name, answers.front().text);
+    VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
+    if (!after.up)
+        return fail(Code::failed, operation, before.name, "another program set it down at once");
+    return false;
+}
+
+}  // namespace vfb::nic
