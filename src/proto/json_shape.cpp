@@ -20,14 +20,13 @@ struct StringEnd {
 // Skips a string from the byte after its opening quote.
 StringEnd skip_string(std::string_view text, std::size_t at) {
     bool nul = false;
-    while (true) {
-        at = text.find_first_of("\"\\", at);
-        if (at == std::string_view::npos) return {.at = text.size(), .nul = nul};
-        if (text[at] == '"') return {.at = at, .nul = nul};
+    for (; at < text.size() && text[at] != '"'; ++at) {
+        if (text[at] != '\\') continue;
         // A NUL would cut the value short wherever it becomes a C string.
         nul = nul || text.substr(at, 6) == "\\u0000";
-        at += 2;
+        ++at;
     }
+    return {.at = at, .nul = nul};
 }
 
 }  // namespace
