@@ -187,14 +187,19 @@ Result<SysRoot> SysRoot::host() {
     VFB_TRY(auto sys, Dir::open("/sys"));
     VFB_TRY(auto dev, Dir::open("/dev"));
     VFB_TRY(auto proc, Dir::open("/proc"));
-    return SysRoot(std::move(sys), std::move(dev), std::move(proc), true);
+    return SysRoot(std::move(sys), std::move(dev), std::move(proc), {});
 }
 
 Result<SysRoot> SysRoot::at(const std::string& root) {
     VFB_TRY(auto sys, Dir::open(root + "/sys"));
     VFB_TRY(auto dev, Dir::open(root + "/dev"));
     VFB_TRY(auto proc, Dir::open(root + "/proc"));
-    return SysRoot(std::move(sys), std::move(dev), std::move(proc), false);
+    return SysRoot(std::move(sys), std::move(dev), std::move(proc), root);
+}
+
+Result<Dir> SysRoot::modules() const {
+    VFB_TRY(const auto release, proc_.read("sys/kernel/osrelease"));
+    return Dir::open(root_ + "/lib/modules/" + release);
 }
 
 }  // namespace vfb

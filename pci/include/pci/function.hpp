@@ -15,9 +15,9 @@ namespace vfb::pci {
 
 // A memory or I/O window: as `resource` says, sizes in bytes.
 struct Bar {
-    std::uint8_t index = 0;  // 0..5, 6 = expansion ROM; for VF BARs 0..5
     std::uint64_t address = 0;
     std::uint64_t size = 0;
+    std::uint8_t index = 0;  // 0..5, 6 = expansion ROM; for VF BARs 0..5
     bool io = false;
     bool prefetchable = false;
     bool is_64bit = false;

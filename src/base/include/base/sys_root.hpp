@@ -83,16 +83,21 @@ public:
     [[nodiscard]] const Dir& dev() const { return dev_; }
     [[nodiscard]] const Dir& proc() const { return proc_; }
     // Whether this is the running kernel (only there ioctl(2) and netlink mean anything).
-    [[nodiscard]] bool is_host() const { return host_; }
+    [[nodiscard]] bool is_host() const { return root_.empty(); }
+    // The folder of the kernel's modules, /lib/modules/RELEASE: `modules.alias` and its like.
+    [[nodiscard]] Result<Dir> modules() const;
 
 private:
-    SysRoot(Dir sys, Dir dev, Dir proc, bool host)
-        : sys_(std::move(sys)), dev_(std::move(dev)), proc_(std::move(proc)), host_(host) {}
+    SysRoot(Dir sys, Dir dev, Dir proc, std::string root)
+        : sys_(std::move(sys)),
+          dev_(std::move(dev)),
+          proc_(std::move(proc)),
+          root_(std::move(root)) {}
 
     Dir sys_;
     Dir dev_;
     Dir proc_;
-    bool host_;
+    std::string root_;  // of a recorded tree; empty: the running kernel
 };
 
 // Strict number parsing for attributes: whole text, decimal or 0x; nullopt otherwise.
