@@ -54,6 +54,12 @@ bool is_from_kernel(const msghdr& message, const sockaddr_nl& sender) {
     return false;
 }
 
+Uevent overrun() {
+    Uevent event;
+    event.kind = Uevent::Kind::overrun;
+    return event;
+}
+
 }  // namespace
 
 std::optional<Uevent> parse_uevent(std::string_view datagram) {
@@ -116,11 +122,11 @@ Result<std::optional<Uevent>> UeventMonitor::next() {
         const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno == EAGAIN) return std::nullopt;
-        if (size < 0 && errno == ENOBUFS) return Uevent{.kind = Uevent::Kind::overrun};
+        if (size < 0 && errno == ENOBUFS) return overrun();
         if (size < 0) return fail_errno(errno, std::string(kOperation), "netlink");
         if (!is_from_kernel(message, sender)) continue;
         // What does not fit cannot be understood, but something did happen.
-        if ((message.msg_flags & MSG_TRUNC) != 0) return Uevent{.kind = Uevent::Kind::overrun};
+        if ((message.msg_flags & MSG_TRUNC) != 0) return overrun();
         const std::string_view text(data.data(), static_cast<std::size_t>(size));
         if (auto event = parse_uevent(text)) return event;
     }
