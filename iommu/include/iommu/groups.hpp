@@ -3,8 +3,9 @@
 // IOMMU groups and whether a function in one can be given to a guest
 // (Documentation/driver-api/vfio.rst, Documentation/ABI/testing/sysfs-kernel-iommu_groups).
 //
-// The kernel's group is the truth; ACS is only read to explain it. Pure functions over sysfs and an
-// inventory; they block on no device. Thread-safe.
+// The kernel's group is the truth; ACS is only read to explain it. Functions over sysfs, procfs and
+// an inventory, without state of their own. Thread-safe. They block on no device but for judge(),
+// which reads the config space of the bridges above a function whose group holds others as well.
 #pragma once
 
 #include <cstdint>
@@ -32,40 +33,61 @@ struct ReservedRegion {
 
 struct Group {
     std::uint32_t number = 0;
-    std::vector<pci::Address> members;
-    std::string type;  // `DMA`, `DMA-FQ`, `identity`, ...; empty where unreadable
+    std::vector<pci::Address> members;  // PCI functions only, bridges included; in order
+    std::string type;                   // `DMA`, `DMA-FQ`, `identity`, ...; empty where unreadable
     std::vector<ReservedRegion> reserved_regions;
+    bool noiommu = false;  // made by VFIO's unsafe no-IOMMU mode: isolates nothing
+    bool operator==(const Group&) const = default;
 };
 
-// All groups; empty when the kernel has no IOMMU in use.
+// All groups by number; empty when the kernel has no IOMMU in use. A group that vanishes while it
+// is being read is left out.
 Result<std::vector<Group>> read_groups(const SysRoot& root);
+// Code::not_found when there is no such group.
 Result<Group> read_group(const SysRoot& root, std::uint32_t number);
 
 // What the machine as a whole offers.
 struct Platform {
     bool present = false;                     // any IOMMU registered (class/iommu not empty)
     std::string kind;                         // `intel`, `amd`, `smmu`, `virtio`, or ""
-    bool groups = false;                      // any group exists
-    std::optional<bool> interrupt_remapping;  // absent: cannot be told
+    bool groups = false;                      // any group exists that an IOMMU made
+    std::optional<bool> interrupt_remapping;  // absent: cannot be told (see read_platform)
     bool unsafe_interrupts_type1 = false;     // vfio_iommu_type1.allow_unsafe_interrupts
     bool unsafe_interrupts_iommufd = false;   // iommufd.allow_unsafe_interrupts
     bool noiommu_enabled = false;             // vfio.enable_unsafe_noiommu_mode
+    bool operator==(const Platform&) const = default;
 };
+// Whether interrupts are remapped shows in the names of the interrupt chips in use
+// (kernel/irq/N/chip_name): with remapping x86 calls them IR-IO-APIC and IR-PCI-MSI, without it
+// IO-APIC and PCI-MSI; on Arm an ITS isolates, a GICv2m does not. Nothing else in sysfs tells: the
+// `msi` reserved region is there either way, and the DMAR unit's ecap says what it could do.
 Result<Platform> read_platform(const SysRoot& root);
 
-// A bridge on the way to the root that does not isolate, and the ACS controls it lacks.
+// What to do where interrupts are not remapped, as a hint of an Error.
+std::string interrupt_remapping_hint(const SysRoot& root);
+
+// A bridge on the way to the root that does not isolate, and the ACS controls it lacks. Found by
+// the rules of the kernel (drivers/pci/pci.c, pci_acs_enabled), except for its list of devices that
+// isolate without saying so: a bridge that the kernel left out of the group is therefore none.
 struct AcsGap {
     pci::Address bridge;
-    std::string bridge_name;           // device name from pci.ids
-    std::vector<std::string> missing;  // of "SV", "RR", "CR", "UF"; all four: no ACS capability
-    bool pcie_to_pci = false;          // never isolates, whatever it claims
+    std::string bridge_name;           // from pci.ids, `8086:2448` where that has no name
+    std::vector<std::string> missing;  // of "SV", "RR", "CR", "UF"
+    bool capability = false;           // has ACS, and what is missing is only turned off
+    bool pcie_to_pci = false;          // to conventional PCI: never isolates, whatever it claims
+    // Not a bridge, but the function itself: nothing isolates it from the others of its device.
+    bool multifunction = false;
+    bool operator==(const AcsGap&) const = default;
 };
+// `bridge 0000:02:00.0 (Texas Instruments XIO3130) has no ACS`
+std::string describe(const AcsGap& gap);
 
-// A member of the group that is in somebody's hands.
+// A member of the group that is in the hands of a driver of the host.
 struct Obstacle {
     pci::Address address;
     std::string driver;
-    std::vector<std::string> netdevs;
+    std::vector<std::string> netdevs;  // its interfaces that are up: those make it "in use"
+    bool operator==(const Obstacle&) const = default;
 };
 
 struct Verdict {
@@ -74,17 +96,25 @@ struct Verdict {
     std::vector<pci::Address> members;  // of the group, without bridges, the function included
     std::vector<Obstacle> obstacles;    // what stands in the way
     std::vector<AcsGap> gaps;           // why the group is larger than the function
-    // When not viable: Code::not_viable (or Code::busy if only `in_use` members stand in the way),
-    // reason and hint complete:
-    // `group 5 also holds 0000:03:00.0 (igb, in use by eth1): bridge 0000:02:00.0 lacks ACS SV RR
-    // CR UF`
+    // Config space could not be read beyond 64 bytes (no CAP_SYS_ADMIN): `gaps` is not complete.
+    bool gaps_unknown = false;
+    // When not viable: Code::not_viable with reason and hint complete:
+    // `group 5 also holds 0000:03:00.0 (igb, in use by eth1): bridge 0000:02:00.0 (Texas
+    // Instruments XIO3130) has no ACS`
     std::optional<Error> refusal;
 };
 
-// Whether `address` can be leased: it has a group, no other member of it is bound to a driver other
-// than vfio's, pci-stub or none (bridges do not count), and interrupts are remapped or the operator
-// has allowed unsafe ones. `claimed` are members that the caller owns as well (bound or to be bound
-// to vfio-pci and leased together); they are no obstacles.
+// Whether `address` can be leased: it has a group that an IOMMU made, no other member of it is
+// bound to a driver other than vfio's, pci-stub or none (bridges do not count), and interrupts are
+// remapped or the operator has allowed unsafe ones (for either backend). What the function itself
+// is bound to does not matter: it will be bound to vfio-pci. `claimed` are members that the caller
+// owns as well (bound or to be bound to vfio-pci and leased together); they are no obstacles.
+//
+// Members bound to a vfio driver are no obstacles to the kernel, but all of a group go to one
+// owner: `members` says which they are.
+//
+// Code::not_found for a function that `functions` does not have, or that has left its group since
+// they were read.
 Result<Verdict> judge(const SysRoot& root, const Functions& functions, const pci::Address& address,
                       std::span<const pci::Address> claimed = {});
 

@@ -9,9 +9,12 @@
 // belong into a worker.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -28,24 +31,33 @@ std::optional<Backend> backend_from_string(std::string_view name);
 // What this kernel has, and in words why a backend is missing.
 struct Support {
     bool iommufd = false;        // /dev/iommu and VFIO_DEVICE_CDEV
-    bool group = false;          // /dev/vfio/vfio
+    bool group = false;          // /dev/vfio/vfio and VFIO_GROUP
     std::string iommufd_reason;  // why not, when not
     std::string group_reason;
     // iommufd when it is there, else group; Code::unsupported with both reasons when none is.
     [[nodiscard]] Result<Backend> preferred() const;
 };
-// Whether VFIO_DEVICE_CDEV is built in shows only on a bound function: `bound` is one, if any.
+// VFIO registers a range of character devices for each backend (proc/devices: `vfio-dev` with
+// VFIO_DEVICE_CDEV, `vfio` with VFIO_GROUP), as soon as its module is loaded. Where procfs does not
+// tell, `bound`, a function that is bound to a VFIO driver, does.
 Support read_support(const SysRoot& root, const std::optional<pci::Address>& bound);
 
-// Device nodes of a function bound to a VFIO driver, relative to /dev.
+// Device nodes of a function bound to a VFIO driver, relative to /dev. Absent are those that this
+// kernel does not make.
 struct Nodes {
     std::optional<std::string> cdev;   // `vfio/devices/vfio3`
     std::optional<std::string> group;  // `vfio/5` (or `vfio/noiommu-5`)
+    bool operator==(const Nodes&) const = default;
 };
+// Code::not_found when it is not bound to a VFIO driver. The numbers change at every binding.
 Result<Nodes> find_nodes(const SysRoot& root, const pci::Address& address);
 
 // --- hand-off, iommufd: opening these touches no device.
-// The cdev, unbound (VMMs issue VFIO_DEVICE_BIND_IOMMUFD themselves).
+// The cdev, unbound (VMMs issue VFIO_DEVICE_BIND_IOMMUFD themselves). The kernel lets any number of
+// processes open it, even while one of them has bound it: opening proves nothing about who uses the
+// function. Only one may bind it at a time; the others get EINVAL, and may bind it as soon as the
+// first has closed. An open descriptor, bound or not, holds up the unbinding of the driver for
+// ever. Code::not_viable in VFIO's no-IOMMU mode.
 Result<UniqueFd> open_cdev(const SysRoot& root, const pci::Address& address);
 // A fresh, empty context. `charge_process` sets IOMMU_OPTION_RLIMIT_MODE=1, so that pinned memory
 // is charged to the process and VMs of one uid do not collide (needs CAP_SYS_RESOURCE).
@@ -58,7 +70,9 @@ struct GroupDescriptors {
     std::vector<UniqueFd> devices;  // in the order asked for
 };
 // Opens a container (Type1v2), the group, and each function's device descriptor. All functions must
-// be of that one group. Code::busy with the holders named when the group is open elsewhere.
+// be of that one group. Code::busy with the holders named when the group is open elsewhere or a
+// function of it is bound to an iommufd, Code::not_viable when a driver of the host has a member,
+// interrupts are not remapped, or the group is one of VFIO's no-IOMMU mode.
 Result<GroupDescriptors> open_group(const SysRoot& root,
                                     const std::vector<pci::Address>& functions);
 
@@ -73,8 +87,10 @@ struct DeviceInfo {
 };
 // Takes the function exclusively, which resets it (FLR at first open), checks that it answers
 // (device info, regions, irqs, MSI-X count, a config read that is not all ones), and closes it,
-// which resets it again. Success proves that nobody else had it open. Code::busy names the holders,
-// Code::unsupported a function that cannot be reset.
+// which resets it again. Success proves that no other process had bound it (group: opened it), and
+// that none that find_holders() can see had its cdev open, from where it could bind it later.
+// Code::busy names the holders, Code::unsupported is a function that cannot be reset, Code::lost
+// one that does not answer, Code::not_viable one that the IOMMU does not isolate.
 Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& address,
                                    Backend backend);
 
@@ -82,8 +98,13 @@ Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& addr
 struct Holder {
     pid_t pid = 0;
     std::string name;  // comm
+    bool operator==(const Holder&) const = default;
 };
-// Processes with the function's cdev or its group open, excluding the calling process.
+// Processes with the function's cdev, its group or (from Linux 6.17 on, where fdinfo names it) a
+// device descriptor of it open, excluding the calling process; in order of pid. While the driver is
+// being unbound from a function that is held, its cdev has no name any more: then every process
+// with a deleted VFIO cdev open counts. Descriptors that are on their way in a socket, or of which
+// only a mapping is left, belong to no process that could be found.
 Result<std::vector<Holder>> find_holders(const SysRoot& root, const pci::Address& address);
 std::string describe(const std::vector<Holder>& holders);  // `pid 812 (qemu-system-x86)`
 
