@@ -7,8 +7,10 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "proto/connection.hpp"
@@ -26,8 +28,11 @@ public:
     // socket may not be opened.
     static Result<Client> connect(const std::string& path = std::string(proto::kSocketPath));
 
-    // One call and its reply. An error reply becomes the Error that the daemon made, unchanged.
-    // `timeout` absent: waits as long as the daemon takes. Code::lost when the daemon goes away.
+    // One call and its reply. A method without a dot is one of io.vfbroker. An error reply becomes
+    // the Error that the daemon made, unchanged. `timeout` absent: waits as long as the daemon
+    // takes. Code::lost when the daemon goes away. After Code::timeout, ::lost or ::protocol the
+    // connection is hung up, as a late reply could be taken for that of another call; what it owned
+    // ends with it.
     Result<Reply> call(std::string_view method, proto::Json parameters,
                        std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
@@ -35,8 +40,14 @@ public:
     [[nodiscard]] proto::Connection& connection() { return connection_; }
 
 private:
+    using Timeout = std::optional<Deadline>;
+
     explicit Client(proto::Connection connection) : connection_(std::move(connection)) {}
+    Result<proto::Message> exchange(const proto::Json& body, const Timeout& deadline);
+    Result<> wait(const Timeout& deadline) const;
+
     proto::Connection connection_;
+    bool hung_up_ = false;
 };
 
 }  // namespace vfb::client

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the handles of the C ABI are, and how results become codes.
+#pragma once
+
+#include <new>
+#include <string>
+
+#include "client/client.hpp"
+#include "client/lease.hpp"
+#include "vfbroker/vfbroker.h"
+
+struct vfb_error {
+    vfb_code code;
+    std::string message;
+    std::string hint;
+};
+
+struct vfb_connection {
+    vfb::client::Client client;
+};
+
+struct vfb_lease_handle {
+    vfb::client::Lease lease;
+};
+
+namespace vfb::client {
+
+// The error's code; the error itself in `*out`, when out is not null.
+vfb_code report(const Error& error, vfb_error** out);
+
+// Runs `body`, which returns a Result<>. No exception enters C.
+template <class Body>
+vfb_code guarded(vfb_error** out, Body body) {
+    if (out != nullptr) *out = nullptr;
+    try {
+        const Result<> done = body();
+        return done ? VFB_OK : report(done.error(), out);
+    } catch (const std::bad_alloc&) {
+        return VFB_EXHAUSTED;
+    } catch (...) {
+        return VFB_FAILED;
+    }
+}
+
+}  // namespace vfb::client

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "client/client.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace vfb::client {
+namespace {
+
+using proto::Json;
+
+// The daemon is trusted to send a long list, and no more descriptors than a message holds.
+constexpr proto::Limits kLimits{.message_bytes = 64 << 20};
+
+std::unexpected<Error> connect_failure(int error, const std::string& path) {
+    auto failure = fail_errno(error, "reach vfbrokerd at " + path, path);
+    if (error == ENOENT || error == ECONNREFUSED) {
+        failure.error().code = Code::not_running;
+        failure.error().hint = "systemctl start vfbrokerd.socket";
+    } else if (error == EACCES || error == EPERM) {
+        failure.error().code = Code::denied;
+        failure.error().hint = "ls -l " + path + " (its group may use vfbroker)";
+    }
+    return failure;
+}
+
+Error lost(std::string operation) {
+    return fail(Code::lost, std::move(operation), {}, "vfbrokerd closed the connection",
+                "systemctl status vfbrokerd")
+        .error();
+}
+
+// What a reply with `error` means.
+Error error_of(const Json& reply, const std::string& method) {
+    const auto& name = reply["error"];
+    const auto found = reply.find("parameters");
+    const Json parameters = found == reply.end() ? Json::object() : *found;
+    if (name == proto::kFailed) return proto::error_from_json(parameters);
+    const std::string text = name.is_string() ? name.get<std::string>() : name.dump();
+    const std::string_view service = proto::kServiceInterface;
+    if (text.starts_with(service) && text.ends_with(".InvalidParameter"))
+        return fail(Code::invalid, "call " + method, {},
+                    "vfbrokerd refuses a parameter: " + parameters.dump())
+            .error();
+    return fail(text.starts_with(service) ? Code::unsupported : Code::failed, "call " + method, {},
+                "vfbrokerd answered " + text, "vfbroker status (does its version fit?)")
+        .error();
+}
+
+}  // namespace
+
+Result<Client> Client::connect(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path)
+        return fail(Code::invalid, "reach vfbrokerd at " + path, path,
+                    fmt::format("a socket's path has 1 to {} bytes", sizeof address.sun_path - 1));
+    std::memcpy(address.sun_path, path.data(), path.size());
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) return connect_failure(errno, path);
+    // NOLINTNEXTLINE(*-reinterpret-cast): how the sockets API spells inheritance
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+    while (::connect(socket.get(), generic, sizeof address) != 0)
+        if (errno != EINTR) return connect_failure(errno, path);
+    return Client(proto::Connection(std::move(socket), kLimits));
+}
+
+Result<> Client::wait(const Timeout& deadline) const {
+    pollfd poll{.fd = connection_.fd(), .events = POLLIN, .revents = 0};
+    if (connection_.wants_write()) poll.events |= POLLOUT;
+    const int count = ::poll(&poll, 1, deadline ? deadline->poll_timeout() : -1);
+    if (count < 0 && errno != EINTR) return fail_errno(errno, {}, {});
+    if (count == 0 && deadline && deadline->expired())
+        return fail(Code::timeout, {}, {}, "vfbrokerd gave no answer in time");
+    return {};
+}
+
+Result<proto::Message> Client::exchange(const Json& body, const Timeout& deadline) {
+    VFB_CHECK(connection_.send(body));
+    while (true) {
+        VFB_CHECK(connection_.flush());
+        VFB_TRY(auto received, connection_.receive());
+        if (!received.messages.empty()) return std::move(received.messages.front());
+        if (received.closed) return fail(Code::lost, {}, {}, {});
+        if (!received.more) VFB_CHECK(wait(deadline));
+    }
+}
+
+Result<Reply> Client::call(std::string_view method, Json parameters,
+                           std::optional<std::chrono::milliseconds> timeout) {
+    std::string name(method);
+    if (!name.contains('.')) name = fmt::format("{}.{}", proto::kInterface, method);
+    if (hung_up_) return std::unexpected(lost("call " + name));
+    const Json body = {{"method", name}, {"parameters", std::move(parameters)}};
+    auto message = exchange(body, timeout ? Timeout(*timeout) : std::nullopt);
+    if (!message) {
+        hung_up_ = true;
+        ::shutdown(connection_.fd(), SHUT_RDWR);
+        const Code code = message.error().code;
+        if (code == Code::lost) return std::unexpected(lost("call " + name));
+        Error error{.code = code,
+                    .errnum = 0,
+                    .operation = "call " + name,
+                    .subject = {},
+                    .reason = {},
+                    .hint = {},
+                    .cause = nullptr};
+        return std::unexpected(std::move(error).because(std::move(message.error())));
+    }
+    if (message->body.contains("error")) return std::unexpected(error_of(message->body, name));
+    const auto found = message->body.find("parameters");
+    Reply reply{.parameters = Json::object(), .descriptors = std::move(message->descriptors)};
+    if (found != message->body.end() && found->is_object()) reply.parameters = std::move(*found);
+    return reply;
+}
+
+}  // namespace vfb::client

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What a client asks for with io.vfbroker.Lease, and what it gets: plain values, checked once when
+// they are read from the wire.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "client/client.hpp"
+
+namespace vfb::client {
+
+// Absent means: not said, the daemon decides.
+struct Attributes {
+    std::optional<std::string> mac;
+    std::optional<std::int64_t> vlan;  // 0: none
+    std::optional<std::int64_t> qos;
+    std::optional<std::string> vlan_protocol;  // `802.1Q`, `802.1ad`
+    std::optional<bool> spoof_check;
+    std::optional<bool> trust;
+    std::optional<std::int64_t> min_tx_rate;  // Mbit/s
+    std::optional<std::int64_t> max_tx_rate;  // Mbit/s
+    std::optional<std::string> link_state;    // `auto`, `up`, `down`
+};
+
+struct LeaseRequest {
+    std::string pool;
+    std::optional<std::int64_t> count;
+    std::optional<std::string> guest;
+    Attributes attributes;
+    std::optional<std::string> backend;       // `iommufd`, `group`
+    std::optional<std::string> owner;         // `connection`, `process`, `guest`
+    std::optional<std::string> hand_off;      // `descriptors`, `node`
+    std::optional<std::int64_t> memory_lock;  // bytes
+    std::optional<std::int64_t> wait_seconds;
+};
+
+// The call's parameters: only what was said is in them.
+proto::Json to_json(const LeaseRequest& request);
+
+struct LeasedFunction {
+    std::string address;
+    std::int64_t generation = 0;
+    std::string node;     // empty when none was lent
+    UniqueFd descriptor;  // iommufd: the unbound cdev; group: the device. None with hand-off `node`
+};
+
+struct Lease {
+    std::int64_t id = 0;
+    std::string pool;
+    std::string backend;
+    std::vector<LeasedFunction> functions;  // never empty
+    UniqueFd context;                       // iommufd: the context; group: the container
+    std::vector<UniqueFd> groups;           // group backend
+
+    // That of the first function: what Release wants to know.
+    [[nodiscard]] std::int64_t generation() const { return functions.front().generation; }
+};
+
+// Code::protocol when the reply is none of Lease, or names descriptors that did not come with it.
+Result<Lease> read_lease(Reply reply);
+
+Result<Lease> lease(Client& client, const LeaseRequest& request);
+Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
+
+}  // namespace vfb::client

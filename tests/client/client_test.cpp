@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Client: connecting, calling, and brokers that misbehave.
+#include "client/client.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "fake_broker.hpp"
+#include "lease_replies.hpp"
+
+namespace vfb::client {
+namespace {
+
+using proto::Json;
+using test::Answer;
+using test::FakeBroker;
+
+Result<Reply> call(const FakeBroker& broker,
+                   std::optional<std::chrono::milliseconds> timeout = std::nullopt) {
+    VFB_TRY(auto client, Client::connect(broker.path()));
+    return client.call("Status", Json::object(), timeout);
+}
+
+TEST(Connect, NobodyThere) {
+    const auto client = Client::connect("/nowhere/vfbroker.sock");
+    ASSERT_FALSE(client);
+    EXPECT_EQ(client.error().code, Code::not_running);
+    EXPECT_EQ(client.error().message(),
+              "cannot reach vfbrokerd at /nowhere/vfbroker.sock: No such file or directory");
+    EXPECT_FALSE(client.error().hint.empty());
+}
+
+TEST(Connect, PathsThatFitNoSocket) {
+    for (const std::string& path : {std::string(), std::string(200, 'x')}) {
+        const auto client = Client::connect(path);
+        ASSERT_FALSE(client);
+        EXPECT_EQ(client.error().code, Code::invalid);
+    }
+}
+
+TEST(Call, SendsMethodAndParametersAndReturnsTheReply) {
+    FakeBroker broker([](const proto::Call& received) {
+        return Answer{.body = proto::make_reply({{"echo", received.parameters}}),
+                      .descriptors = {}};
+    });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    for (int i = 0; i < 3; ++i) {
+        const auto reply = client->call("Show", {{"function", i}});
+        ASSERT_TRUE(reply);
+        EXPECT_EQ(reply->parameters["echo"]["function"], i);
+    }
+    EXPECT_EQ(broker.calls().at(0).method, "io.vfbroker.Show");
+    ASSERT_TRUE(client->call("org.varlink.service.GetInfo", Json::object()));
+    EXPECT_EQ(broker.calls().at(3).method, "org.varlink.service.GetInfo");
+}
+
+TEST(Call, LongRepliesAndDescriptors) {
+    FakeBroker broker([](const proto::Call&) {
+        Answer answer{.body = proto::make_reply({{"text", std::string(10 << 20, 'x')}}),
+                      .descriptors = {}};
+        answer.descriptors.push_back(test::some_descriptor());
+        return answer;
+    });
+    const auto reply = call(broker);
+    ASSERT_TRUE(reply) << reply.error().message();
+    EXPECT_EQ(reply->parameters["text"].get_ref<const std::string&>().size(), 10u << 20);
+    EXPECT_EQ(reply->descriptors.size(), 1u);
+}
+
+TEST(Call, RefusalsComeUnchanged) {
+    FakeBroker broker([](const proto::Call&) { return test::refusal(); });
+    const auto reply = call(broker);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, Code::busy);
+    EXPECT_EQ(reply.error().message(), "cannot lease from net: all 7 functions are leased");
+    EXPECT_EQ(reply.error().hint, "vfbroker leases");
+}
+
+TEST(Call, StandardErrors) {
+    std::string name = "org.varlink.service.MethodNotFound";
+    FakeBroker broker([&name](const proto::Call&) {
+        return Answer{.body = proto::make_error(name, {{"parameter", "x"}}), .descriptors = {}};
+    });
+    EXPECT_EQ(call(broker).error().code, Code::unsupported);
+    name = "org.varlink.service.InvalidParameter";
+    EXPECT_EQ(call(broker).error().code, Code::invalid);
+    name = "com.example.Odd";
+    EXPECT_EQ(call(broker).error().code, Code::failed);
+    EXPECT_EQ(call(broker).error().message(),
+              "cannot call io.vfbroker.Status: vfbrokerd answered com.example.Odd");
+}
+
+TEST(Call, ABrokerThatHangsUpIsLost) {
+    FakeBroker broker([](const proto::Call&) {
+        return Answer{.body = nullptr, .descriptors = {}, .hang_up = true};
+    });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    for (int i = 0; i < 2; ++i) {
+        const auto reply = client->call("Status", Json::object());
+        ASSERT_FALSE(reply);
+        EXPECT_EQ(reply.error().code, Code::lost);
+        EXPECT_EQ(reply.error().message(),
+                  "cannot call io.vfbroker.Status: vfbrokerd closed the connection");
+    }
+}
+
+TEST(Call, ATimeoutHangsUp) {
+    FakeBroker broker(
+        [](const proto::Call&) { return Answer{.body = nullptr, .descriptors = {}}; });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    EXPECT_EQ(broker.connections(1), 1u);
+    const auto reply = client->call("Status", Json::object(), std::chrono::milliseconds(20));
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, Code::timeout);
+    EXPECT_EQ(broker.connections(0), 0u);
+    EXPECT_EQ(client->call("Status", Json::object()).error().code, Code::lost);
+}
+
+TEST(Call, RepliesThatAreNone) {
+    for (const Json& body : {Json(R"(text)"), Json::array()}) {
+        FakeBroker broker(
+            [&body](const proto::Call&) { return Answer{.body = body, .descriptors = {}}; });
+        const auto reply = call(broker);
+        ASSERT_FALSE(reply);
+        EXPECT_EQ(reply.error().code, Code::protocol);
+    }
+}
+
+}  // namespace
+}  // namespace vfb::client
