@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 namespace vfb::nic {
 namespace {
@@ -45,7 +46,8 @@ Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
     auto left = static_cast<int>(room) - NLA_HDRLEN;
     while (link.vfs.size() < *link.vf_count && nla_ok(entry, left) &&
            nla_type(entry) == IFLA_VF_INFO) {
-        link.vfs.push_back(read_vf_entry(entry));
+        link.vfs.push_back(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(entry) -
+                                                    link.message.data()));
         entry = nla_next(entry, &left);
     }
     // nla_next() aligns, and so may step over the end of a list without padding.
@@ -114,8 +116,14 @@ Result<Message> set_up_message(int ifindex) {
     return link_message(RTM_SETLINK, header);
 }
 
-Result<Link> parse_link(std::span<const std::byte> message) {
+VfEntry Link::vf(std::size_t place) const {
+    return read_vf_entry(reinterpret_cast<const nlattr*>(message.data() + vfs[place]));
+}
+
+Result<Link> parse_link(std::vector<std::byte> bytes) {
     Link link;
+    link.message = std::move(bytes);
+    const std::span<const std::byte> message = link.message;
     nlmsghdr header;
     ifinfomsg info;
     if (message.size() < NLMSG_HDRLEN + kHeaderLength)

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -40,11 +39,16 @@ struct Link {
     bool carrier = false;  // IFF_LOWER_UP
     // IFLA_NUM_VF: how many VFs there are; nullopt: no VFs on this kind of link.
     std::optional<std::uint32_t> vf_count;
-    // What the driver answered, in order. Fewer than vf_count: it did not answer for some.
-    std::vector<VfEntry> vfs;
+    // Where in `message` what the driver answered for each VF stands, in order. Fewer than
+    // vf_count: it did not answer for some. Only looked into on demand: who asks for one VF of many
+    // gets all, there is no other request.
+    std::vector<std::size_t> vfs;
+    std::vector<std::byte> message;
+
+    [[nodiscard]] VfEntry vf(std::size_t place) const;
 };
 // Parses one RTM_NEWLINK, header included. Code::failed when it is cut short, or when its list of
 // VFs cannot be told from what follows it.
-Result<Link> parse_link(std::span<const std::byte> message);
+Result<Link> parse_link(std::vector<std::byte> message);
 
 }  // namespace vfb::nic

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace vfb::nic {
@@ -18,8 +17,8 @@ Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
     VFB_TRY(auto request, get_link_message(ifindex));
     std::vector<Message> requests;
     requests.push_back(std::move(request));
-    VFB_TRY(const auto answers, socket.transact(requests));
-    const auto& answer = answers.front();
+    VFB_TRY(auto answers, socket.transact(requests));
+    auto& answer = answers.front();
     if (answer.errnum == ENODEV || answer.errnum == EINVAL)
         return fail(Code::lost, operation, subject, "there is none (any more)");
     if (answer.errnum == EMSGSIZE)
@@ -27,7 +26,7 @@ Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
                           "its VFs are more than the kernel can put into one answer",
                           "create fewer VFs on it");
     if (answer.errnum != 0) return fail_errno(answer.errnum, operation, subject, answer.text);
-    return parse_link(answer.message);
+    return parse_link(std::move(answer.message));
 }
 
 Result<VfAttributes> attributes_of(const Link& link, unsigned index) {
@@ -39,16 +38,15 @@ Result<VfAttributes> attributes_of(const Link& link, unsigned index) {
             Code::not_found, operation, name,
             fmt::format("{} has {} VFs", link.name, count == 0 ? "no" : fmt::to_string(count)));
     // The kernel asks for them in order: in a whole list the place is the index.
-    if (link.vfs.size() == count) return link.vfs[index].attributes;
+    if (link.vfs.size() == count) return link.vf(index).attributes;
     if (link.vfs.empty())
         return fail(Code::unsupported, operation, name,
                     fmt::format("the driver of {} does not report them", link.name));
-    const auto found = std::ranges::find(link.vfs, std::optional(index), &VfEntry::index);
-    if (found == link.vfs.end())
-        return fail(Code::busy, operation, name,
-                    fmt::format("the driver of {} does not answer for it now", link.name),
-                    "a VF that is being reset does not answer: try again");
-    return found->attributes;
+    for (std::size_t place = 0; place < link.vfs.size(); ++place)
+        if (auto entry = link.vf(place); entry.index == index) return std::move(entry.attributes);
+    return fail(Code::busy, operation, name,
+                fmt::format("the driver of {} does not answer for it now", link.name),
+                "a VF that is being reset does not answer: try again");
 }
 
 Result<VfAttributes> read_vf(NetlinkSocket& socket, int ifindex, unsigned index) {

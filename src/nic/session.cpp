@@ -26,7 +26,7 @@ Result<VfAttributes> Session::read(int ifindex, unsigned index) {
 }
 
 Result<std::vector<VfAttributes>> Session::read_all(int ifindex) {
-    VFB_TRY(auto link, read_link(impl_->socket, ifindex));
+    VFB_TRY(const auto link, read_link(impl_->socket, ifindex));
     const auto count = link.vf_count.value_or(0);
     if (link.vfs.size() != count)
         return fail(link.vfs.empty() ? Code::unsupported : Code::busy,
@@ -35,7 +35,7 @@ Result<std::vector<VfAttributes>> Session::read_all(int ifindex) {
                     link.vfs.empty() ? "" : "a VF that is being reset does not answer: try again");
     std::vector<VfAttributes> all;
     all.reserve(count);
-    for (auto& entry : link.vfs) all.push_back(std::move(entry.attributes));
+    for (std::size_t i = 0; i < count; ++i) all.push_back(link.vf(i).attributes);
     return all;
 }
 

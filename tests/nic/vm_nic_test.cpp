@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// VF attributes on real drivers: igb, and netdevsim where the kernel has it. Runs inside the
+// emulated machine (./dev vm) and refuses to run anywhere else.
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "nic/vf_attributes.hpp"
+
+namespace vfb::nic {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr auto kTimeout = 500ms;
+
+void write_file(const std::string& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text << std::flush;
+    ASSERT_TRUE(file) << path;
+}
+
+std::string netdev_of(const std::string& device) {
+    DIR* const dir = ::opendir((device + "/net").c_str());
+    if (dir == nullptr) return {};
+    std::string name;
+    while (const dirent* entry = ::readdir(dir))
+        if (entry->d_name[0] != '.') name = std::max<std::string>(name, entry->d_name);
+    ::closedir(dir);
+    return name;
+}
+
+bool wait_for_carrier(const std::string& name) {
+    for (int i = 0; i < 200; ++i, std::this_thread::sleep_for(50ms)) {
+        std::ifstream file("/sys/class/net/" + name + "/carrier");
+        int carrier = 0;
+        if (file >> carrier && carrier == 1) return true;
+    }
+    return false;
+}
+
+class Machine : public testing::Test {
+protected:
+    void SetUp() override {
+        if (std::getenv("VFB_VM") == nullptr)
+            GTEST_SKIP() << "changes devices: runs inside ./dev vm only";
+        auto opened = Session::open();
+        ASSERT_TRUE(opened) << opened.error().message();
+        session_.emplace(std::move(*opened));
+        prepare();
+    }
+    virtual void prepare() = 0;
+    Session& session() { return *session_; }
+    WriteReport write(unsigned index, const VfAttributes& wanted) {
+        auto report = session().write(ifindex_, index, wanted, kTimeout);
+        EXPECT_TRUE(report) << report.error().message();
+        return report ? *report : WriteReport{};
+    }
+    VfAttributes read(unsigned index) {
+        auto attributes = session().read(ifindex_, index);
+        EXPECT_TRUE(attributes) << attributes.error().message();
+        return attributes ? *attributes : VfAttributes{};
+    }
+    int ifindex_ = 0;
+    std::string name_;
+
+private:
+    std::optional<Session> session_;
+};
+
+VfAttributes fresh() {
+    auto attributes = safe_defaults();
+    attributes.mac = MacAddress{};
+    return attributes;
+}
+
+// ---- igb
+
+constexpr unsigned kVfs = 4;
+
+class Igb : public Machine {
+protected:
+    void prepare() override {
+        const std::string device = "/sys/bus/pci/devices/0000:01:00.0";
+        name_ = netdev_of(device);
+        ifindex_ = static_cast<int>(if_nametoindex(name_.c_str()));
+        ASSERT_GT(ifindex_, 0);
+        write_file(device + "/sriov_drivers_autoprobe", "0");
+        write_file(device + "/sriov_numvfs", "0");
+        write_file(device + "/sriov_numvfs", std::to_string(kVfs));
+        const auto up = session().bring_up(ifindex_);
+        ASSERT_TRUE(up) << up.error().message();
+        ASSERT_TRUE(wait_for_carrier(name_));
+    }
+
+    static VfAttributes rich() {
+        VfAttributes wanted;
+        wanted.mac = *MacAddress::parse("52:54:00:aa:bb:02");
+        wanted.vlan = 100;
+        wanted.qos = 3;
+        wanted.vlan_protocol = VlanProtocol::dot1q;
+        wanted.spoof_check = false;
+        wanted.trust = true;
+        wanted.min_tx_rate = 0;
+        wanted.max_tx_rate = 100;
+        wanted.link_state = LinkState::automatic;
+        return wanted;
+    }
+
+    // The request is refused, and the VF is as before.
+    Error refused(const VfAttributes& wanted) {
+        const auto before = read(1);
+        const auto report = session().write(ifindex_, 1, wanted, kTimeout);
+        EXPECT_FALSE(report);
+        EXPECT_EQ(read(1), before) << "nothing is changed";
+        return report ? Error{} : report.error();
+    }
+};
+
+TEST_F(Igb, StartsWithTheSafeDefaults) {
+    const auto all = session().read_all(ifindex_);
+    ASSERT_TRUE(all) << all.error().message();
+    EXPECT_THAT(*all, ElementsAre(fresh(), fresh(), fresh(), fresh()));
+}
+
+TEST_F(Igb, SetsEveryAttributeAndRestoresIt) {
+    const auto report = write(2, rich());
+    EXPECT_EQ(report.actual, rich());
+    EXPECT_THAT(report.unsupported, IsEmpty());
+    EXPECT_EQ(read(2), rich());
+    for (const unsigned other : {0U, 1U, 3U}) EXPECT_EQ(read(other), fresh()) << other;
+
+    const auto restored = write(2, fresh());
+    EXPECT_EQ(restored.actual, fresh());
+    EXPECT_THAT(restored.unsupported, IsEmpty());
+}
+
+TEST_F(Igb, LeavesWhatIsNotAskedFor) {
+    write(0, rich());
+    VfAttributes wanted;
+    wanted.qos = 5;
+    auto expected = rich();
+    expected.qos = 5;
+    EXPECT_EQ(write(0, wanted).actual, expected) << "QoS shares its message with the VLAN";
+    wanted = {};
+    wanted.vlan = 0;
+    wanted.qos = 0;
+    expected.vlan = 0;
+    expected.qos = 0;
+    EXPECT_EQ(write(0, wanted).actual, expected);
+    EXPECT_EQ(write(0, {}).actual, expected);
+}
+
+TEST_F(Igb, NamesWhatTheDriverCannotDo) {
+    VfAttributes wanted;
+    wanted.vlan = 200;
+    wanted.trust = true;
+    wanted.link_state = LinkState::disable;
+    const auto error = refused(wanted);
+    EXPECT_EQ(error.code, Code::unsupported);
+    EXPECT_THAT(error.message(), HasSubstr("set link_state=disable on VF 1 of " + name_));
+    EXPECT_FALSE(error.hint.empty());
+
+    wanted = {};
+    wanted.vlan = 200;
+    wanted.vlan_protocol = VlanProtocol::dot1ad;
+    EXPECT_EQ(refused(wanted).code, Code::unsupported);
+}
+
+TEST_F(Igb, RefusesBadValuesAndChangesNothing) {
+    auto wanted = rich();
+    wanted.mac = *MacAddress::parse("01:00:5e:00:00:01");
+    EXPECT_EQ(refused(wanted).code, Code::invalid);
+    wanted = rich();
+    wanted.vlan = 4095;
+    EXPECT_EQ(refused(wanted).code, Code::invalid);
+    wanted = rich();
+    wanted.max_tx_rate = 100'000;
+    auto error = refused(wanted);
+    EXPECT_EQ(error.code, Code::invalid);
+    EXPECT_THAT(error.message(), HasSubstr("max_tx_rate=100000"));
+    EXPECT_THAT(error.hint, HasSubstr("link speed"));
+    wanted = rich();
+    wanted.min_tx_rate = 10;
+    error = refused(wanted);
+    EXPECT_EQ(error.code, Code::invalid);
+    EXPECT_THAT(error.hint, HasSubstr("min_tx_rate at 0"));
+}
+
+TEST_F(Igb, SaysThatThereIsNoSuchVfOrPf) {
+    EXPECT_EQ(session().read(ifindex_, kVfs).error().code, Code::not_found);
+    EXPECT_EQ(session().write(ifindex_, kVfs, rich(), kTimeout).error().code, Code::not_found);
+    EXPECT_EQ(session().read(99999, 0).error().code, Code::lost);
+    EXPECT_EQ(session().bring_up(99999).error().code, Code::lost);
+    EXPECT_EQ(session().read(static_cast<int>(if_nametoindex("lo")), 0).error().code,
+              Code::not_found);
+    EXPECT_THAT(*session().read_all(static_cast<int>(if_nametoindex("lo"))), IsEmpty());
+}
+
+TEST_F(Igb, BringsThePfUp) {
+    EXPECT_EQ(session().bring_up(ifindex_).value(), true) << "it was up";
+    write(2, rich());
+    ASSERT_EQ(std::system(("ip link set dev " + name_ + " down").c_str()), 0);
+    VfAttributes rate;
+    rate.max_tx_rate = 50;
+    const auto error = refused(rate);
+    EXPECT_EQ(error.code, Code::invalid);
+    EXPECT_THAT(error.hint, HasSubstr("up"));
+    EXPECT_EQ(session().bring_up(ifindex_).value(), false) << "it was down";
+    EXPECT_EQ(session().bring_up(ifindex_).value(), true);
+    ASSERT_TRUE(wait_for_carrier(name_));
+    EXPECT_EQ(write(1, rate).actual.max_tx_rate, 50U);
+    auto kept = rich();
+    kept.max_tx_rate = read(2).max_tx_rate;  // the driver drops rates when the link speed changes
+    EXPECT_EQ(read(2), kept);
+}
+
+// ---- netdevsim: no limits but the kernel's own
+
+class Netdevsim : public Machine, public testing::WithParamInterface<unsigned> {
+protected:
+    void prepare() override {
+        if (::access("/sys/bus/netdevsim", F_OK) != 0) GTEST_SKIP() << "no netdevsim";
+        write_file("/sys/bus/netdevsim/new_device", "1 1");
+        write_file("/sys/kernel/debug/netdevsim/netdevsim1/max_vfs", "1024");
+        const std::string device = "/sys/bus/netdevsim/devices/netdevsim1";
+        write_file(device + "/sriov_numvfs", std::to_string(GetParam()));
+        name_ = netdev_of(device);
+        ifindex_ = static_cast<int>(if_nametoindex(name_.c_str()));
+        ASSERT_GT(ifindex_, 0);
+        created_ = true;
+    }
+    void TearDown() override {
+        if (created_) write_file("/sys/bus/netdevsim/del_device", "1");
+    }
+
+private:
+    bool created_ = false;
+};
+
+TEST_P(Netdevsim, ReadsAllAndWritesTheLast) {
+    const unsigned last = GetParam() - 1;
+    auto before = session().read_all(ifindex_);
+    ASSERT_TRUE(before) << before.error().message();
+    ASSERT_EQ(before->size(), GetParam());
+
+    VfAttributes wanted;
+    wanted.mac = *MacAddress::parse("52:54:00:aa:bb:02");
+    wanted.vlan = 4094;
+    wanted.qos = 7;
+    wanted.vlan_protocol = VlanProtocol::dot1ad;
+    wanted.spoof_check = true;
+    wanted.trust = true;
+    wanted.min_tx_rate = 10;
+    wanted.max_tx_rate = 40'000;
+    wanted.link_state = LinkState::disable;
+    EXPECT_EQ(write(last, wanted).actual, wanted);
+
+    auto after = session().read_all(ifindex_);
+    ASSERT_TRUE(after) << after.error().message();
+    EXPECT_EQ(after->back(), wanted);
+    before->back() = wanted;
+    EXPECT_EQ(*after, *before) << "no other VF has changed";
+
+    EXPECT_EQ(write(last, fresh()).actual, fresh());
+}
+
+// 222: a list with counters wraps; 335: one without.
+INSTANTIATE_TEST_SUITE_P(Sizes, Netdevsim,
+                         testing::Values(1U, 221U, 222U, 256U, 334U, 335U, 512U, 1024U));
+
+class ManyVfs : public Netdevsim {};
+
+TEST_P(ManyVfs, GivesEachVfItsOwnMac) {
+    const auto started = std::chrono::steady_clock::now();
+    for (unsigned index = 0; index < GetParam(); ++index) {
+        auto wanted = safe_defaults();
+        wanted.mac = stable_mac("machine", name_, index);
+        EXPECT_EQ(write(index, wanted).actual, wanted);
+    }
+    const auto took = std::chrono::steady_clock::now() - started;
+    RecordProperty("milliseconds", static_cast<int>(took / 1ms));
+    const auto all = session().read_all(ifindex_);
+    ASSERT_TRUE(all);
+    for (unsigned index = 0; index < GetParam(); ++index)
+        EXPECT_EQ((*all)[index].mac, stable_mac("machine", name_, index));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, ManyVfs, testing::Values(256U));
+
+}  // namespace
+}  // namespace vfb::nic
