@@ -29,14 +29,14 @@ const Slot* Broker::find(const SlotKey& key) const {
 }
 
 Slot* Broker::slot(const SlotKey& key) {
+    ++version_;
     const auto it = slots_.find(key);
     return it == slots_.end() ? nullptr : &it->second;
 }
 
 const Slot* Broker::find_at(const pci::Address& address) const {
-    const auto it = std::ranges::find_if(
-        slots_, [&](const auto& entry) { return entry.second.address == address; });
-    return it == slots_.end() ? nullptr : &it->second;
+    const auto it = by_address_.find(address);
+    return it == by_address_.end() ? nullptr : find(it->second);
 }
 
 const Lease* Broker::find_lease(LeaseId id) const {
@@ -82,7 +82,11 @@ Result<std::vector<Slot>> Broker::configure(Config config) {
             if (!slot.address) slot.state = SlotState::leased;
         }
     }
+    ++version_;
     slots_ = std::move(next);
+    by_address_.clear();
+    for (const auto& [key, slot] : slots_)
+        if (slot.address) by_address_.emplace(*slot.address, key);
     config_ = std::move(config);
     return dropped;
 }
@@ -92,6 +96,8 @@ bool Broker::locate(const SlotKey& key, const pci::Address& address,
     Slot* s = slot(key);
     if (s == nullptr) return false;
     const bool was_there = s->address == address;
+    if (s->address) by_address_.erase(*s->address);
+    by_address_.insert_or_assign(address, key);
     s->address = address;
     s->group = group;
     s->numa_node = numa_node;
@@ -110,6 +116,7 @@ Result<> Broker::lose(const SlotKey& key, Error why) {
     if (s == nullptr) return {};
     const auto lease_id = s->lease;
     s->state = SlotState::absent;
+    if (s->address) by_address_.erase(*s->address);
     s->address.reset();
     s->group.reset();
     s->lease.reset();

@@ -37,9 +37,8 @@ std::vector<Unit> units_of(const std::map<SlotKey, Slot>& slots, const std::stri
 }
 
 bool is_free(const Unit& unit, const std::string& pool) {
-    return std::ranges::all_of(unit, [&](const Slot* s) {
-        return s->state == SlotState::clean && s->pool == pool;
-    });
+    return std::ranges::all_of(
+        unit, [&](const Slot* s) { return s->state == SlotState::clean && s->pool == pool; });
 }
 
 // Free units of one NUMA node first when that node alone can serve the request.
@@ -90,9 +89,9 @@ std::unexpected<Error> nothing_free(const std::map<SlotKey, Slot>& slots,
                                        counts[SlotState::preparing] + counts[SlotState::dirty] <
                                    request.count) {
         Error error = fail(unusable->problem->code, operation_of(request), request.pool,
-                            fmt::format("of {} functions {}", total, fmt::join(states, ", ")))
-                           .error()
-                           .because(*unusable->problem);
+                           fmt::format("of {} functions {}", total, fmt::join(states, ", ")))
+                          .error()
+                          .because(*unusable->problem);
         return std::unexpected(std::move(error));
     }
     return fail(Code::busy, operation_of(request), request.pool,
@@ -109,9 +108,8 @@ bool Broker::may_touch(const Lease& lease, const Caller& caller) {
 bool Broker::may_lease(const PoolConfig& pool, const Caller& caller) {
     if (caller.uid == 0) return true;
     if (std::ranges::binary_search(pool.allow_users, caller.uid)) return true;
-    return std::ranges::any_of(caller.gids, [&](gid_t gid) {
-        return std::ranges::binary_search(pool.allow_groups, gid);
-    });
+    return std::ranges::any_of(
+        caller.gids, [&](gid_t gid) { return std::ranges::binary_search(pool.allow_groups, gid); });
 }
 
 std::uint64_t Broker::memory_lock_max(const PoolConfig& pool) const {
@@ -201,12 +199,14 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     if (request.attributes.mac)
         for (const auto& [key, slot] : slots_)
             if (slot.attributes.mac == request.attributes.mac && slot.lease)
-                return fail(Code::busy, operation_of(request), pool->name,
-                            fmt::format("MAC address {} belongs to {} of lease {}",
-                                        request.attributes.mac->str(),
-                                        slot.address ? slot.address->str() : key.str(), *slot.lease),
-                            "choose another, or leave it out");
-    Choice choice{.request = request};
+                return fail(
+                    Code::busy, operation_of(request), pool->name,
+                    fmt::format("MAC address {} belongs to {} of lease {}",
+                                request.attributes.mac->str(),
+                                slot.address ? slot.address->str() : key.str(), *slot.lease),
+                    "choose another, or leave it out");
+    Choice choice;
+    choice.request = request;
     VFB_TRY(choice.memory_lock, bounded_memory_lock(request, caller, memory_lock_max(*pool)));
     VFB_TRY(choice.backend, pick_backend(request, *pool, support));
 

@@ -80,11 +80,10 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
 Result<> DeviceWork::refuse_in_use(const pci::Function& function) const {
     const auto up = std::ranges::find_if(function.netdevs, &pci::Netdev::up);
     if (up == function.netdevs.end()) return {};
-    return fail(Code::busy, fmt::format("take {} from the host", function.address),
-                function.address.str(),
-                fmt::format("the host uses it: its network interface {} is up", up->name),
-                fmt::format("ip link set {} down, if nothing needs it, then vfbroker reload",
-                            up->name));
+    return fail(
+        Code::busy, fmt::format("take {} from the host", function.address), function.address.str(),
+        fmt::format("the host uses it: its network interface {} is up", up->name),
+        fmt::format("ip link set {} down, if nothing needs it, then vfbroker reload", up->name));
 }
 
 Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
@@ -93,8 +92,7 @@ Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
 }
 
 Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
-    VFB_TRY(auto verdict,
-            iommu::judge(root_, read_relatives(root_, function), function.address));
+    VFB_TRY(auto verdict, iommu::judge(root_, read_relatives(root_, function), function.address));
     if (!verdict.viable && verdict.refusal) return std::unexpected(std::move(*verdict.refusal));
     return {};
 }
@@ -112,9 +110,14 @@ Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     VFB_TRY(const auto before, pci::bind(root_, request.vf, report.driver));
     (void)before;  // recorded by the daemon before the first scrub
 
-    auto device = vfio::reset_and_check(root_, request.vf, request.backend);
-    if (!device) return std::unexpected(std::move(device).error());
-    report.device = std::move(*device);
+    report.support = vfio::read_support(root_, request.vf);
+    vfio::Backend backend{};
+    if (request.backend) {
+        backend = *request.backend;
+    } else {
+        VFB_TRY(backend, report.support.preferred());
+    }
+    VFB_TRY(report.device, vfio::reset_and_check(root_, request.vf, backend));
     if (request.reset_required && !report.device.resettable)
         return fail(Code::unsupported, fmt::format("scrub {}", request.vf), request.vf.str(),
                     "the function has no working reset, so what its last owner left in it stays",

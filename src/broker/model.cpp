@@ -47,9 +47,15 @@ std::optional<E> value_of(const Names<E, N>& names, std::string_view name) {
 
 }  // namespace
 
-std::string_view to_string(SlotState state) { return name_of(kStates, state); }
-std::string_view to_string(OwnerKind kind) { return name_of(kOwners, kind); }
-std::string_view to_string(HandOff hand_off) { return name_of(kHandOffs, hand_off); }
+std::string_view to_string(SlotState state) {
+    return name_of(kStates, state);
+}
+std::string_view to_string(OwnerKind kind) {
+    return name_of(kOwners, kind);
+}
+std::string_view to_string(HandOff hand_off) {
+    return name_of(kHandOffs, hand_off);
+}
 std::optional<OwnerKind> owner_kind_from_string(std::string_view name) {
     return value_of(kOwners, name);
 }

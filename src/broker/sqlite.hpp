@@ -84,10 +84,9 @@ public:
     std::string text() {
         const auto* value = sqlite3_column_text(statement_.get(), column_);
         const int size = sqlite3_column_bytes(statement_.get(), column_++);
-        return value == nullptr
-                   ? std::string()
-                   : std::string(reinterpret_cast<const char*>(value),
-                                 static_cast<std::size_t>(size));
+        return value == nullptr ? std::string()
+                                : std::string(reinterpret_cast<const char*>(value),
+                                              static_cast<std::size_t>(size));
     }
     template <class T>
     std::optional<T> optional_number() {

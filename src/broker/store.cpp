@@ -58,7 +58,8 @@ Result<nic::VfAttributes> read_attributes(Statement& s) {
     }
     a.vlan = s.optional_number<std::uint16_t>();
     a.qos = s.optional_number<std::uint8_t>();
-    if (const auto text = s.optional_text()) a.vlan_protocol = nic::vlan_protocol_from_string(*text);
+    if (const auto text = s.optional_text())
+        a.vlan_protocol = nic::vlan_protocol_from_string(*text);
     a.spoof_check = s.optional_number<bool>();
     a.trust = s.optional_number<bool>();
     a.min_tx_rate = s.optional_number<std::uint32_t>();
@@ -114,8 +115,9 @@ Result<> Store::Impl::exec(const char* sql) const {
 }
 
 Result<> Store::Impl::open_schema() {
-    VFB_CHECK(exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;"
-                   "PRAGMA cache_size = -256; PRAGMA locking_mode = EXCLUSIVE;"));
+    VFB_CHECK(
+        exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;"
+             "PRAGMA cache_size = -256; PRAGMA locking_mode = EXCLUSIVE;"));
     Statement version(db.get(), "PRAGMA user_version");
     VFB_TRY(const bool row, version.start().step());
     const auto found = row ? version.number() : 0;
@@ -158,9 +160,9 @@ Store::~Store() = default;
 
 Result<Store> Store::open(const std::string& path) {
     sqlite3* raw = nullptr;
-    const int rc = sqlite3_open_v2(path.c_str(), &raw,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                   nullptr);
+    const int rc =
+        sqlite3_open_v2(path.c_str(), &raw,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     auto impl = std::make_unique<Impl>(raw);
     if (rc != SQLITE_OK)
         return fail(Code::failed, "open the state database " + path, path, sqlite3_errstr(rc),
@@ -237,7 +239,9 @@ Result<> Store::settle_lease(const Lease& lease) {
     return impl_->transaction([&] { return impl_->rewrite_lease(lease); });
 }
 
-Result<> Store::remove_lease(LeaseId id) { return impl_->remove_lease->start().bind(id).run(); }
+Result<> Store::remove_lease(LeaseId id) {
+    return impl_->remove_lease->start().bind(id).run();
+}
 
 Result<> Store::put_slot(const StoredSlot& slot) {
     auto& s = impl_->put_slot->start();
@@ -265,9 +269,10 @@ Result<> Store::put_pf(const StoredPf& pf) {
 }
 
 Result<> Store::Impl::read_functions(Lease& lease) {
-    Statement s(db.get(), "SELECT pf,idx,address,generation,lost,mac,vlan,qos,vlan_protocol,"
-                          "spoof_check,trust,min_tx_rate,max_tx_rate,link_state FROM lease_function "
-                          "WHERE lease=? ORDER BY position");
+    Statement s(db.get(),
+                "SELECT pf,idx,address,generation,lost,mac,vlan,qos,vlan_protocol,"
+                "spoof_check,trust,min_tx_rate,max_tx_rate,link_state FROM lease_function "
+                "WHERE lease=? ORDER BY position");
     s.start().bind(lease.id);
     for (;;) {
         VFB_TRY(const bool row, s.step());
@@ -300,8 +305,9 @@ Result<> Store::Impl::read_nodes(Lease& lease) {
 
 Result<std::vector<Lease>> Store::leases() {
     std::vector<Lease> leases;
-    Statement s(impl_->db.get(), "SELECT id,pool,guest,backend,owner,uid,pid,start_time,hand_off,"
-                                 "since,settled FROM lease ORDER BY id");
+    Statement s(impl_->db.get(),
+                "SELECT id,pool,guest,backend,owner,uid,pid,start_time,hand_off,"
+                "since,settled FROM lease ORDER BY id");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) break;
@@ -318,8 +324,8 @@ Result<std::vector<Lease>> Store::leases() {
         l.since = s.number();
         l.settled = s.number() != 0;
         if (!backend || !owner || !hand_off)
-            return damaged(fmt::format("lease {} holds a word that this vfbrokerd does not know",
-                                       l.id));
+            return damaged(
+                fmt::format("lease {} holds a word that this vfbrokerd does not know", l.id));
         l.backend = *backend;
         l.owner.kind = *owner;
         l.hand_off = *hand_off;
@@ -334,7 +340,8 @@ Result<std::vector<Lease>> Store::leases() {
 
 Result<std::vector<StoredSlot>> Store::slots() {
     std::vector<StoredSlot> slots;
-    Statement s(impl_->db.get(), "SELECT pf,idx,generation,touched,driver,driver_override FROM slot");
+    Statement s(impl_->db.get(),
+                "SELECT pf,idx,generation,touched,driver,driver_override FROM slot");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return slots;

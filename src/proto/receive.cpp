@@ -29,6 +29,8 @@ Error violation(std::string reason) {
     return fail(Code::protocol, "read a message", {}, std::move(reason)).error();
 }
 
+}  // namespace
+
 Result<Json> parse_object(std::string_view text, const Limits& limits) {
     if (const auto problem = shape_problem(text, limits); !problem.empty())
         return std::unexpected(violation(std::string(problem)));
@@ -38,11 +40,9 @@ Result<Json> parse_object(std::string_view text, const Limits& limits) {
     return body;
 }
 
-}  // namespace
-
-Result<Connection::Received> Connection::receive() {
+Result<Connection::ReceivedText> Connection::receive_text() {
     if (broken_) return std::unexpected(*broken_);
-    Received out;
+    ReceivedText out;
     if (auto done = receive_into(out); !done) {
         auto failure = break_off(std::move(done.error()));
         if (out.messages.empty()) return failure;
@@ -51,7 +51,26 @@ Result<Connection::Received> Connection::receive() {
     return out;
 }
 
-Result<> Connection::receive_into(Received& out) {
+Result<Connection::Received> Connection::receive() {
+    VFB_TRY(auto texts, receive_text());
+    Received out{.messages = {}, .closed = texts.closed, .more = texts.more};
+    for (auto& message : texts.messages) {
+        auto body = parse_object(message.text, limits_);
+        if (body) {
+            out.messages.push_back(
+                {.body = std::move(*body), .descriptors = std::move(message.descriptors)});
+            continue;
+        }
+        auto failure = break_off(std::move(body.error()));
+        if (out.messages.empty()) return failure;
+        out.closed = false;
+        out.more = true;
+        break;
+    }
+    return out;
+}
+
+Result<> Connection::receive_into(ReceivedText& out) {
     std::size_t bytes = 0;
     while (true) {
         VFB_TRY(const bool found, next_message(out));
@@ -75,7 +94,7 @@ Result<> Connection::receive_into(Received& out) {
 }
 
 // Takes one whole message out of the input, if there is one.
-Result<bool> Connection::next_message(Received& out) {
+Result<bool> Connection::next_message(ReceivedText& out) {
     const auto nul = incoming_.find('\0', scanned_);
     const std::size_t end = nul == std::string::npos ? incoming_.size() : nul;
     if (end - begin_ > limits_.message_bytes)
@@ -85,13 +104,12 @@ Result<bool> Connection::next_message(Received& out) {
         scanned_ = incoming_.size();
         return false;
     }
-    Message message;
+    TextMessage message;
     while (!arrived_.empty() && arrived_.front().begin <= end) {
         std::ranges::move(arrived_.front().fds, std::back_inserter(message.descriptors));
         arrived_.pop_front();
     }
-    VFB_TRY(message.body,
-            parse_object(std::string_view(incoming_).substr(begin_, end - begin_), limits_));
+    message.text = incoming_.substr(begin_, end - begin_);
     out.messages.push_back(std::move(message));
     begin_ = scanned_ = end + 1;
     return true;

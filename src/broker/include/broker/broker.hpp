@@ -4,7 +4,8 @@
 // daemon tells it what the kernel and the workers say, and asks it who may have what.
 //
 //   absent -> preparing -> clean -> leased -> dirty -> preparing -> ...
-//                      \-> quarantined, stuck          (reload or a change in the machine: preparing)
+//                      \-> quarantined, stuck          (reload or a change in the machine:
+//                      preparing)
 //
 // Every change that is a promise (a lease, a generation, an original driver) is in the store before
 // the call returns. One thread.
@@ -13,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -45,6 +47,8 @@ public:
     [[nodiscard]] const Config& config() const { return config_; }
 
     [[nodiscard]] const std::map<SlotKey, Slot>& slots() const { return slots_; }
+    // Counts changes of slots, so that what is derived from them can be kept.
+    [[nodiscard]] std::uint64_t version() const { return version_; }
     [[nodiscard]] const Slot* find(const SlotKey& key) const;
     [[nodiscard]] const Slot* find_at(const pci::Address& address) const;
     [[nodiscard]] const std::map<LeaseId, Lease>& leases() const { return leases_; }
@@ -94,14 +98,16 @@ public:
 
 private:
     Broker(Store store, std::uint64_t memory) : store_(std::move(store)), memory_(memory) {}
-    Slot* slot(const SlotKey& key);
+    Slot* slot(const SlotKey& key);  // to change it: counts as a change
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
 
     Store store_;
     std::uint64_t memory_;
     LeaseId last_lease_ = 0;
+    std::uint64_t version_ = 1;
     Config config_;
     std::map<SlotKey, Slot> slots_;
+    std::unordered_map<pci::Address, SlotKey> by_address_;
     std::map<SlotKey, StoredSlot> stored_;  // also of slots that are not configured now
     std::map<LeaseId, Lease> leases_;
     std::string machine_;

@@ -38,13 +38,14 @@ struct ScrubRequest {
     pci::Address pf;
     pci::Address vf;
     unsigned index = 0;
-    std::string driver = "auto";   // `auto`: the best VFIO driver for it
-    nic::VfAttributes attributes;  // what it has when nothing else is asked for
-    vfio::Backend backend = vfio::Backend::iommufd;
+    std::string driver = "auto";           // `auto`: the best VFIO driver for it
+    nic::VfAttributes attributes;          // what it has when nothing else is asked for
+    std::optional<vfio::Backend> backend;  // to reset it by; absent: what the kernel has
     bool reset_required = true;
 };
 struct ScrubReport {
     std::string driver;
+    vfio::Support support;                 // seen on the bound function
     nic::VfAttributes attributes;          // read back
     std::vector<std::string> unsupported;  // attributes that this driver does not have
     vfio::DeviceInfo device;
@@ -61,8 +62,8 @@ public:
     // Everything between one owner and the next: proves that the IOMMU isolates the VF, binds it to
     // its VFIO driver, takes it exclusively (which proves that nobody holds it), resets it, checks
     // that it answers, writes the default attributes and reads them back.
-    // Code::busy: somebody holds it, or the host uses it; Code::not_viable: the IOMMU cannot isolate
-    // it; anything else: it could not be proven clean.
+    // Code::busy: somebody holds it, or the host uses it; Code::not_viable: the IOMMU cannot
+    // isolate it; anything else: it could not be proven clean.
     Result<ScrubReport> scrub(const ScrubRequest& request);
 
     // Writes what is set in `wanted` and reads it back. Returns all attributes as they are then.

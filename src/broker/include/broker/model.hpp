@@ -45,7 +45,7 @@ struct Slot {
     std::optional<pci::Address> address;  // where it is now
     std::optional<std::uint32_t> group;   // its IOMMU group now
     std::optional<int> numa_node;
-    std::uint64_t generation = 0;         // counts leases; never goes back within a boot
+    std::uint64_t generation = 0;  // counts leases; never goes back within a boot
     std::optional<LeaseId> lease;
     std::optional<Error> problem;          // of absent, dirty, quarantined, stuck
     nic::VfAttributes attributes;          // proven by the last read-back

@@ -40,6 +40,12 @@ struct Message {
     std::vector<UniqueFd> descriptors;
 };
 
+// A message that is not parsed yet: for readers of long answers, who know what they look for.
+struct TextMessage {
+    std::string text;  // without the NUL; not checked at all
+    std::vector<UniqueFd> descriptors;
+};
+
 class Connection {
 public:
     // Takes over `socket` and makes it non-blocking.
@@ -53,6 +59,14 @@ public:
     // Everything complete that is there now, up to `batch` messages or about `message_bytes` bytes.
     // Messages must be JSON objects. A peer that hangs up within a message breaks the protocol.
     Result<Received> receive();
+
+    struct ReceivedText {
+        std::vector<TextMessage> messages;
+        bool closed = false;
+        bool more = false;
+    };
+    // The same without looking at the text. One connection is read by one of the two.
+    Result<ReceivedText> receive_text();
 
     // Queues a message. `descriptors` are owned until sent, then closed (the peer has its copies).
     // Code::exhausted when the peer has left `queued_bytes` unread; the message is not queued.
@@ -78,10 +92,10 @@ private:
         std::vector<UniqueFd> fds;
     };
 
-    Result<> receive_into(Received& out);
+    Result<> receive_into(ReceivedText& out);
     Result<std::size_t> read_some();
     Result<> take_descriptors(msghdr& header, std::size_t read_from);
-    Result<bool> next_message(Received& out);
+    Result<bool> next_message(ReceivedText& out);
     Result<bool> send_some(Outgoing& message);
     [[nodiscard]] std::unexpected<Error> break_off(Error error);
 
@@ -96,6 +110,9 @@ private:
     bool closed_ = false;
     std::optional<Error> broken_;
 };
+
+// Parses a message within `limits` (depth, members), which must be a JSON object.
+Result<Json> parse_object(std::string_view text, const Limits& limits = {});
 
 // Varlink messages.
 struct Call {
@@ -116,6 +133,8 @@ Error error_from_json(const Json& parameters);
 
 // The interface definition, for GetInterfaceDescription (src/proto/io.vfbroker.varlink).
 std::string_view interface_description();
+// That of org.varlink.service itself.
+std::string_view service_description();
 inline constexpr std::string_view kInterface = "io.vfbroker";
 inline constexpr std::string_view kServiceInterface = "org.varlink.service";
 inline constexpr std::string_view kFailed = "io.vfbroker.Failed";

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon.hpp"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/sysinfo.h>
+#include <systemd/sd-daemon.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "log.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long units that are ordered after us wait at most for functions to be prepared.
+constexpr auto kReadyTimeout = 60s;
+
+std::uint64_t machine_memory() {
+    struct sysinfo info{};
+    if (::sysinfo(&info) != 0) return 0;
+    return std::uint64_t{info.totalram} * info.mem_unit;
+}
+
+}  // namespace
+
+struct Daemon::Reloading {
+    UniqueFd finished{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    Result<broker::Config> config;
+    std::vector<std::function<void(Result<>)>> done;
+    Source source;
+    std::jthread thread;  // last: joined before the rest goes
+};
+
+Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<EventLoop> loop,
+               broker::Broker broker)
+    : options_(options),
+      root_(root),
+      loop_(std::move(loop)),
+      workers_(*loop_, root, options.root),
+      world_(*loop_, workers_, root.is_host()),
+      broker_(std::move(broker)),
+      hardware_(*loop_, root, workers_, world_, broker_),
+      leasing_(*loop_, root, broker_, hardware_, fd_store_),
+      server_(*loop_, root) {}
+
+Daemon::~Daemon() = default;
+
+Result<std::unique_ptr<Daemon>> Daemon::create(const Options& options, const SysRoot& root) {
+    VFB_TRY(auto loop, EventLoop::create());
+    std::error_code ignored;  // opening the store says what is wrong
+    std::filesystem::create_directories(std::filesystem::path(options.state).parent_path(),
+                                        ignored);
+    VFB_TRY(auto store, broker::Store::open(options.state));
+    VFB_TRY(auto broker, broker::Broker::open(std::move(store), machine_memory()));
+    std::unique_ptr<Daemon> daemon(new Daemon(options, root, std::move(loop), std::move(broker)));
+    VFB_CHECK(daemon->start());
+    return daemon;
+}
+
+Result<> Daemon::start() {
+    // A malformed configuration stops a start, and never a running daemon: see reload().
+    VFB_TRY(auto config, broker::load_config(options_.config));
+    set_identity();
+    VFB_TRY(const auto dropped, broker_.configure(std::move(config)));
+    (void)dropped;  // nothing is located yet
+    wire();
+    VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
+    leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
+    VFB_CHECK(world_.start([this](const Result<>& result) { on_inventory(result); }));
+    VFB_TRY(ready_deadline_, loop_->after(kReadyTimeout, [this] {
+        if (!ready_) log(Level::warning, "some functions are still being prepared");
+        announce_ready();
+    }));
+    for (const int signal : {SIGTERM, SIGINT}) {
+        VFB_TRY(auto source, loop_->on_signal(signal, [this] {
+            (void)sd_notify(0, "STOPPING=1");
+            loop_->stop(0);
+        }));
+        signals_.push_back(std::move(source));
+    }
+    VFB_TRY(auto hangup, loop_->on_signal(SIGHUP, [this] { reload({}); }));
+    signals_.push_back(std::move(hangup));
+    return {};
+}
+
+void Daemon::wire() {
+    service_ = std::make_unique<Service>(root_, world_, broker_, hardware_, workers_, leasing_,
+                                         [this](auto done) { reload(std::move(done)); });
+    server_.on_request([this](Request request) { service_->handle(std::move(request)); });
+    server_.on_closed([this](std::uint64_t session) { leasing_.connection_closed(session); });
+    world_.on_change([this](const auto& address, const auto* before, const auto* now) {
+        if (inventory_read_) hardware_.on_world_change(address, before, now);
+    });
+    world_.on_vfio_removal([this](const pci::Address& address) {
+        const broker::Slot* slot = broker_.find_at(address);
+        if (slot == nullptr || !slot->lease) return;
+        const broker::Lease* lease = broker_.find_lease(*slot->lease);
+        log(Level::warning,
+            "the kernel is taking {} away from lease {}, and waits until its holder (pid {}) "
+            "closes it",
+            address, *slot->lease, lease != nullptr ? lease->owner.process.pid : 0);
+    });
+    hardware_.on_slot_change([this] {
+        leasing_.serve_waiting();
+        if (hardware_.settled()) announce_ready();
+    });
+}
+
+void Daemon::set_identity() {
+    std::string machine;
+    if (const auto id = Dir::open("/etc"))
+        if (const auto text = id->read("machine-id")) machine = *text;
+    broker_.set_identity(machine, [this](const std::string& name) -> std::string {
+        const auto it = hardware_.pfs().find(name);
+        if (it == hardware_.pfs().end() || !it->second.address) return name;
+        const pci::Function* pf = world_.find(*it->second.address);
+        if (pf == nullptr) return name;
+        for (const auto& netdev : pf->netdevs)
+            if (!netdev.permanent_mac.empty()) return netdev.permanent_mac;
+        return pf->slot.empty() ? pf->address.str() : pf->slot;
+    });
+}
+
+void Daemon::on_inventory(const Result<>& result) {
+    if (!result) {
+        // Without an inventory nothing can be handed out; what is leased stays leased.
+        log_error(result.error());
+        announce_ready();
+        return;
+    }
+    inventory_read_ = true;
+    log(Level::info, "{} PCI functions", world_.functions().size());
+    hardware_.apply();
+    if (hardware_.settled()) announce_ready();
+}
+
+void Daemon::announce_ready() {
+    if (ready_) return;
+    ready_ = true;
+    ready_deadline_.reset();
+    (void)sd_notify(0, "READY=1");
+    log(Level::info, "ready");
+}
+
+void Daemon::reload(std::function<void(Result<>)> done) {
+    if (reloading_) {
+        // One reads already; this caller wants what is in the files now, so it starts after.
+        if (done) reloading_->done.push_back([this, done](const Result<>&) { reload(done); });
+        return;
+    }
+    (void)sd_notify(0, "RELOADING=1");
+    reloading_ = std::make_unique<Reloading>();
+    if (done) reloading_->done.push_back(std::move(done));
+    const auto finished = [this] {
+        const auto reloading = std::move(reloading_);
+        reloading->thread.join();
+        Result<> result;
+        if (reloading->config) {
+            apply(std::move(*reloading->config));
+            log(Level::info, "configuration reloaded");
+        } else {
+            // The old one goes on: a typing error must not take functions from anybody.
+            log_error(reloading->config.error());
+            result = std::unexpected(reloading->config.error());
+        }
+        (void)sd_notify(0, "READY=1");
+        for (const auto& callback : reloading->done) callback(result);
+    };
+    auto source =
+        loop_->watch(reloading_->finished.get(), EPOLLIN, [finished](auto) { finished(); });
+    if (!source) {
+        const auto reloading = std::move(reloading_);
+        for (const auto& callback : reloading->done) callback(std::unexpected(source.error()));
+        return;
+    }
+    reloading_->source = std::move(*source);
+    reloading_->thread = std::jthread([r = reloading_.get(), directory = options_.config] {
+        r->config = broker::load_config(directory);
+        (void)::eventfd_write(r->finished.get(), 1);
+    });
+}
+
+void Daemon::apply(broker::Config config) {
+    auto dropped = broker_.configure(std::move(config));
+    if (!dropped) return log_error(dropped.error());
+    hardware_.put_back(*dropped);
+    if (inventory_read_) hardware_.apply();
+}
+
+int Daemon::run() {
+    return loop_->run();
+}
+
+}  // namespace vfb::daemon

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Daemon: the parts of vfbrokerd put together, from start to end.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "broker/broker.hpp"
+#include "event_loop.hpp"
+#include "fd_store.hpp"
+#include "hardware.hpp"
+#include "leasing.hpp"
+#include "server.hpp"
+#include "service.hpp"
+#include "worker.hpp"
+#include "world.hpp"
+
+namespace vfb::daemon {
+
+struct Options {
+    std::string config = broker::kConfigDirectory;
+    std::string state = "/run/vfbroker/state.db";
+    std::string socket;
+    std::string root = "/";  // of sysfs, devfs and procfs; another one is a recorded tree
+};
+
+class Daemon {
+public:
+    // Everything that can fail before the loop: state, configuration, socket.
+    static Result<std::unique_ptr<Daemon>> create(const Options& options, const SysRoot& root);
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+    ~Daemon();
+
+    // Until a signal; the exit status.
+    int run();
+
+private:
+    Daemon(const Options& options, const SysRoot& root, std::unique_ptr<EventLoop> loop,
+           broker::Broker broker);
+    Result<> start();
+    void wire();
+    void set_identity();
+    void on_inventory(const Result<>& result);
+    void reload(std::function<void(Result<>)> done);
+    void apply(broker::Config config);
+    void announce_ready();
+
+    Options options_;
+    const SysRoot& root_;
+    std::unique_ptr<EventLoop> loop_;
+    FdStore fd_store_;
+    Workers workers_;
+    World world_;
+    broker::Broker broker_;
+    Hardware hardware_;
+    Leasing leasing_;
+    Server server_;
+    std::unique_ptr<Service> service_;
+    std::vector<Source> signals_;
+    Source ready_deadline_;
+    bool ready_ = false;
+    bool inventory_read_ = false;
+    // A reload under way: the user database may be slow, so the files are read in a thread.
+    struct Reloading;
+    std::unique_ptr<Reloading> reloading_;
+};
+
+}  // namespace vfb::daemon

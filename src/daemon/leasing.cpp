@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "leasing.hpp"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "log.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using broker::Lease;
+using broker::LeaseId;
+using broker::LentNode;
+using broker::OwnerKind;
+
+constexpr auto kAttributeTimeout = 20s;
+constexpr auto kOpenTimeout = 30s;
+
+}  // namespace
+
+void Leasing::lease(std::uint64_t session, int connection_fd, const broker::LeaseRequest& request,
+                    const broker::Caller& caller, std::chrono::seconds wait, Reply reply) {
+    Waiting waiting{.session = session,
+                    .connection_fd = connection_fd,
+                    .request = request,
+                    .caller = caller,
+                    .reply = std::move(reply),
+                    .deadline = {}};
+    auto granted = try_grant(waiting);
+    if (granted) return;
+    const bool may_wait = granted.error().code == Code::busy && wait > 0s;
+    if (!may_wait) {
+        waiting.reply(std::unexpected(std::move(granted).error()));
+        return;
+    }
+    const auto it = waiting_.insert(waiting_.end(), std::move(waiting));
+    const auto expire = [this, it, wait] {
+        // What is missing now is said, not what was missing at first.
+        auto again = try_grant(*it);
+        if (!again) {
+            Error error =
+                fail(Code::timeout, "lease from pool " + it->request.pool, it->request.pool,
+                     fmt::format("nothing was free within {} s", wait / 1s))
+                    .error()
+                    .because(std::move(again).error());
+            it->reply(std::unexpected(std::move(error)));
+        }
+        waiting_.erase(it);
+    };
+    if (auto timer = loop_.after(wait, expire)) it->deadline = std::move(*timer);
+}
+
+void Leasing::serve_waiting() {
+    // First come, first served, but a request that cannot be met yet holds up no smaller one.
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+        auto granted = try_grant(*it);
+        if (granted) {
+            it = waiting_.erase(it);
+        } else if (granted.error().code != Code::busy) {
+            it->reply(std::unexpected(std::move(granted).error()));
+            it = waiting_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+}
+
+Result<> Leasing::try_grant(Waiting& waiting) {
+    VFB_TRY(auto choice, broker_.choose(waiting.request, waiting.caller, hardware_.support()));
+    VFB_TRY(const LeaseId id, broker_.begin(choice, waiting.caller, ::time(nullptr)));
+    auto granting = std::make_shared<Granting>();
+    granting->session = waiting.session;
+    granting->connection_fd = waiting.connection_fd;
+    granting->choice = std::move(choice);
+    granting->caller = waiting.caller;
+    granting->reply = std::move(waiting.reply);
+    granting->id = id;
+    granting_.push_back(granting);
+    write_attributes(granting);
+    return {};
+}
+
+void Leasing::write_attributes(const GrantingPtr& g) {
+    const Lease& lease = *broker_.find_lease(g->id);
+    for (const auto& function : lease.functions) g->attributes.push_back(function.attributes);
+    // One more than there are writes, so that an answer that comes at once does not finish it
+    // early.
+    g->outstanding = 1;
+    for (std::size_t i = 0; i < lease.functions.size(); ++i) {
+        if (g->choice.to_write[i].empty()) continue;
+        const auto& slot = lease.functions[i].slot;
+        const auto status = hardware_.pfs().find(slot.pf);
+        if (status == hardware_.pfs().end() || !status->second.address) continue;
+        ++g->outstanding;
+        hardware_.worker_of(slot.pf).call(
+            {.operation = "set-attributes",
+             .parameters = {{"pf", status->second.address->str()},
+                            {"index", slot.index},
+                            {"attributes", to_json(g->choice.to_write[i])}},
+             .timeout = kAttributeTimeout,
+             .subject = lease.functions[i].address.str(),
+             .done =
+                 [this, g, i](Result<WorkerReply> reply) {
+                     if (!reply) {
+                         g->error = std::move(reply).error();
+                     } else if (auto actual =
+                                    attributes_from_json(reply->parameters.at("attributes"))) {
+                         g->attributes[i] = *actual;
+                     } else {
+                         g->error = std::move(actual).error();
+                     }
+                     attributes_written(g);
+                 },
+             .part = {},
+             .late = {}});
+    }
+    attributes_written(g);
+}
+
+void Leasing::attributes_written(const GrantingPtr& g) {
+    if (--g->outstanding > 0) return;
+    if (g->error)
+        abort(g, std::move(*g->error));
+    else
+        open_descriptors(g);
+}
+
+void Leasing::open_descriptors(const GrantingPtr& g) {
+    const Lease* lease = broker_.find_lease(g->id);
+    if (lease == nullptr || g->cancelled) return abort(g, {});
+    g->granted.id = g->id;
+    g->granted.devices.resize(lease->functions.size());
+    g->granted.nodes.resize(lease->functions.size());
+    if (lease->hand_off == broker::HandOff::node) {
+        auto nodes = lend_nodes(*g);
+        hand_over(g, std::move(nodes));
+        return;
+    }
+    if (lease->backend == vfio::Backend::group) return open_group(g);
+    if (auto opened = open_iommufd(*g); !opened) return abort(g, std::move(opened).error());
+    hand_over(g, std::vector<LentNode>{});
+}
+
+Result<> Leasing::open_iommufd(Granting& g) {
+    const Lease& lease = *broker_.find_lease(g.id);
+    VFB_TRY(auto context, vfio::open_iommufd(root_, true));
+    g.granted.context = g.granted.descriptors.size();
+    g.granted.descriptors.push_back(std::move(context));
+    for (std::size_t i = 0; i < lease.functions.size(); ++i) {
+        VFB_TRY(auto cdev, vfio::open_cdev(root_, lease.functions[i].address));
+        g.granted.devices[i] = g.granted.descriptors.size();
+        g.granted.descriptors.push_back(std::move(cdev));
+    }
+    return {};
+}
+
+// One container for each group: that is what open_group() hands back, in the order of functions.
+void Leasing::open_group(const GrantingPtr& g) {
+    const Lease& lease = *broker_.find_lease(g->id);
+    std::map<std::uint32_t, std::vector<std::size_t>> by_group;
+    for (std::size_t i = 0; i < lease.functions.size(); ++i)
+        if (const auto* slot = broker_.find(lease.functions[i].slot);
+            slot != nullptr && slot->group)
+            by_group[*slot->group].push_back(i);
+    if (by_group.size() != 1)
+        return abort(g, fail(Code::unsupported, fmt::format("hand over lease {}", g->id),
+                             std::to_string(g->id),
+                             fmt::format("its functions are in {} IOMMU groups, and one container "
+                                         "is handed over with one group",
+                                         by_group.size()),
+                             "lease them one by one, or by the iommufd backend")
+                            .error());
+    proto::Json addresses = proto::Json::array();
+    for (const auto& function : lease.functions) addresses.push_back(function.address.str());
+    hardware_.worker_of(lease.functions.front().slot.pf)
+        .call({.operation = "open-group",
+               .parameters = {{"addresses", std::move(addresses)}},
+               .timeout = kOpenTimeout,
+               .subject = lease.functions.front().address.str(),
+               .done =
+                   [this, g](Result<WorkerReply> reply) {
+                       if (!reply) return abort(g, std::move(reply).error());
+                       g->granted.descriptors = std::move(reply->descriptors);
+                       g->granted.context = 0;
+                       g->granted.groups = {1};
+                       for (std::size_t i = 0; i < g->granted.devices.size(); ++i)
+                           g->granted.devices[i] = i + 2;
+                       hand_over(g, std::vector<LentNode>{});
+                   },
+               .part = {},
+               .late = {}});
+}
+
+Result<std::vector<LentNode>> Leasing::lend_nodes(Granting& g) {
+    const Lease& lease = *broker_.find_lease(g.id);
+    std::vector<LentNode> lent;
+    for (std::size_t i = 0; i < lease.functions.size(); ++i) {
+        const auto& address = lease.functions[i].address;
+        VFB_TRY(const auto nodes, vfio::find_nodes(root_, address));
+        if (!nodes.group)
+            return fail(Code::lost, fmt::format("lend the node of {}", address), address.str(),
+                        "its group has no node under /dev/vfio", "dmesg shows what vfio-pci said");
+        g.granted.nodes[i] = *nodes.group;
+        if (std::ranges::any_of(lent, [&](const auto& n) { return n.path == *nodes.group; }))
+            continue;
+        VFB_TRY(const auto original, root_.dev().owner(*nodes.group));
+        lent.push_back({.path = *nodes.group, .original = original});
+    }
+    return lent;
+}
+
+void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> nodes) {
+    if (!nodes) return abort(g, std::move(nodes).error());
+    if (g->cancelled) return abort(g, {});
+    // In the store before the owner changes, so that a crash in between gives them back.
+    if (auto settled = broker_.settle(g->id, *nodes, g->attributes); !settled)
+        return abort(g, std::move(settled).error());
+    for (const LentNode& node : *nodes) {
+        const Dir::Owner owner{
+            .uid = g->caller.uid, .gid = node.original.gid, .mode = S_IRUSR | S_IWUSR};
+        if (auto given = root_.dev().set_owner(node.path, owner); !given)
+            return abort(g, std::move(given).error());
+    }
+    if (auto raised = raise_memory_lock(*g); !raised) return abort(g, std::move(raised).error());
+    if (auto watched = watch_owner(g->id, g->session, g->connection_fd); !watched)
+        return abort(g, std::move(watched).error());
+    granting_.remove(g);
+    log(Level::info, "lease {}: {} of pool {} to uid {} (pid {})", g->id,
+        g->choice.slots.size() == 1 ? "1 function"
+                                    : fmt::format("{} functions", g->choice.slots.size()),
+        g->choice.request.pool, g->caller.uid, g->caller.process.pid);
+    g->reply(std::move(g->granted));
+}
+
+Result<> Leasing::raise_memory_lock(const Granting& g) const {
+    // A guest's lease is used by a process that is not there yet.
+    if (g.choice.request.owner == OwnerKind::guest && !g.choice.request.memory_lock) return {};
+    const pid_t pid = g.caller.process.pid;
+    const std::string operation = fmt::format("raise the memory-lock limit of process {}", pid);
+    // The pidfd is opened before and checked after: the limit reached that process or none.
+    VFB_TRY(const auto pidfd, open_pidfd(root_.proc(), g.caller.process));
+    rlimit now{};
+    if (::prlimit(pid, RLIMIT_MEMLOCK, nullptr, &now) != 0)
+        return fail_errno(errno, operation, std::to_string(pid));
+    const rlim_t wanted = g.choice.memory_lock;
+    if (now.rlim_cur >= wanted) return {};
+    const rlimit raised{.rlim_cur = wanted, .rlim_max = std::max(now.rlim_max, wanted)};
+    if (::prlimit(pid, RLIMIT_MEMLOCK, &raised, nullptr) != 0)
+        return fail_errno(errno, operation, std::to_string(pid), {},
+                          "vfbrokerd needs CAP_SYS_RESOURCE: its unit grants it");
+    return {};
+}
+
+// Takes back what is there already; a lease that was never handed over was never used, but its VF
+// may hold half of the attributes, so it is scrubbed like any other.
+void Leasing::abort(const GrantingPtr& g, Error error) {
+    granting_.remove(g);
+    if (auto ended = broker_.end(g->id)) {
+        watches_.erase(g->id);
+        take_back(*ended);
+    }
+    if (!g->cancelled) g->reply(std::unexpected(std::move(error)));
+}
+
+Result<> Leasing::watch_owner(LeaseId id, std::uint64_t session, int connection_fd) {
+    const Lease& lease = *broker_.find_lease(id);
+    if (lease.owner.kind == OwnerKind::guest) return {};
+    if (lease.owner.kind == OwnerKind::connection) {
+        watches_[id].session = session;
+        fd_store_.put(FdStore::connection_name(id), connection_fd);
+        return {};
+    }
+    VFB_TRY(auto pidfd, open_pidfd(root_.proc(), lease.owner.process));
+    fd_store_.put(FdStore::process_name(id), pidfd.get());
+    return watch_process(id, std::move(pidfd));
+}
+
+Result<> Leasing::watch_process(LeaseId id, UniqueFd pidfd) {
+    VFB_TRY(auto source, loop_.watch(pidfd.get(), EPOLLIN, [this, id](std::uint32_t) {
+        owner_gone(id, "its process has ended");
+    }));
+    watches_[id] = Watch{.pidfd = std::move(pidfd), .source = std::move(source), .session = {}};
+    return {};
+}
+
+void Leasing::owner_gone(LeaseId id, const std::string& how) {
+    auto ended = broker_.end(id);
+    if (!ended) {
+        log_error(ended.error());
+        watches_.erase(id);
+        return;
+    }
+    log(Level::info, "lease {} ended: {}", id, how);
+    take_back(*ended);
+}
+
+void Leasing::take_back(const Lease& lease) {
+    watches_.erase(lease.id);
+    if (lease.owner.kind == OwnerKind::connection)
+        fd_store_.remove(FdStore::connection_name(lease.id));
+    if (lease.owner.kind == OwnerKind::process) fd_store_.remove(FdStore::process_name(lease.id));
+    take_back_nodes(lease.nodes);
+    for (const auto& function : lease.functions)
+        if (!function.lost) hardware_.scrub(function.slot);
+}
+
+void Leasing::take_back_nodes(const std::vector<LentNode>& nodes) {
+    for (const LentNode& node : nodes) {
+        if (!root_.dev().exists(node.path)) continue;  // its group is gone, and the node with it
+        if (auto done = root_.dev().set_owner(node.path, node.original); !done)
+            log_error(done.error());
+    }
+}
+
+void Leasing::connection_closed(std::uint64_t session) {
+    std::erase_if(waiting_, [&](const Waiting& waiting) { return waiting.session == session; });
+    for (const auto& granting : granting_)
+        if (granting->session == session) granting->cancelled = true;
+    std::vector<LeaseId> ended;
+    for (const auto& [id, watch] : watches_)
+        if (watch.session == session) ended.push_back(id);
+    for (const LeaseId id : ended) owner_gone(id, "its connection was closed");
+}
+
+Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
+                          const broker::Caller& caller) {
+    const std::string operation = fmt::format("release lease {}", id);
+    const Lease* lease = broker_.find_lease(id);
+    // A lease that the caller may not see is told apart from none to nobody.
+    if (lease == nullptr || !broker::Broker::may_touch(*lease, caller))
+        return fail(Code::not_found, operation, std::to_string(id), "you have no such lease",
+                    "vfbroker leases");
+    if (!lease->settled)
+        return fail(Code::busy, operation, std::to_string(id), "it is being handed over just now");
+    VFB_TRY(const auto ended, broker_.end(id, generation));
+    log(Level::info, "lease {} ended: released by uid {}", id, caller.uid);
+    take_back(ended);
+    return {};
+}
+
+void Leasing::adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {
+    std::vector<LeaseId> ids;
+    for (const auto& [id, lease] : broker_.leases()) ids.push_back(id);
+    for (const LeaseId id : ids) {
+        const Lease& lease = *broker_.find_lease(id);
+        if (!lease.settled) {
+            owner_gone(id, "it had not been handed over when vfbrokerd ended");
+            continue;
+        }
+        switch (lease.owner.kind) {
+            case OwnerKind::guest:
+                continue;
+            case OwnerKind::process: {
+                auto pidfd = open_pidfd(root_.proc(), lease.owner.process);
+                if (!pidfd || !watch_process(id, std::move(*pidfd)))
+                    owner_gone(id, "its process ended while vfbrokerd was not running");
+                continue;
+            }
+            case OwnerKind::connection: {
+                UniqueFd fd = fd_store_.take(FdStore::connection_name(id));
+                const auto session = fd ? adopt_connection(std::move(fd)) : std::nullopt;
+                if (session)
+                    watches_[id].session = session;
+                else
+                    owner_gone(id, "its connection did not outlive the last vfbrokerd");
+                continue;
+            }
+        }
+    }
+}
+
+}  // namespace vfb::daemon

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Leasing: a lease from the request to its end. Chooses (broker), writes what differs (worker),
+// opens descriptors or lends nodes, raises the owner's memory-lock limit, watches the owner, and
+// when the owner is gone takes everything back and has it scrubbed.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "broker/broker.hpp"
+#include "fd_store.hpp"
+#include "hardware.hpp"
+
+namespace vfb::daemon {
+
+// What the owner gets.
+struct Granted {
+    broker::LeaseId id = 0;
+    std::vector<UniqueFd> descriptors;
+    // Indexes into `descriptors`.
+    std::optional<std::size_t> context;               // iommufd or container
+    std::vector<std::size_t> groups;                  // group backend
+    std::vector<std::optional<std::size_t>> devices;  // per function: cdev or device
+    std::vector<std::string> nodes;  // per function: lent node, relative to /dev, or ""
+};
+
+class Leasing {
+public:
+    Leasing(EventLoop& loop, const SysRoot& root, broker::Broker& broker, Hardware& hardware,
+            FdStore& fd_store)
+        : loop_(loop), root_(root), broker_(broker), hardware_(hardware), fd_store_(fd_store) {}
+
+    using Reply = std::function<void(Result<Granted>)>;
+    // `session` identifies the connection, for OwnerKind::connection. `wait`: how long to wait for
+    // functions to become free. `reply` is called exactly once, unless cancel() comes first.
+    void lease(std::uint64_t session, int connection_fd, const broker::LeaseRequest& request,
+               const broker::Caller& caller, std::chrono::seconds wait, Reply reply);
+    // The connection is closed: ends its leases and forgets its requests.
+    void connection_closed(std::uint64_t session);
+    // Ends a lease on request.
+    Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
+                     const broker::Caller& caller);
+    // After a restart: watches the owners that live, ends the leases of those that do not.
+    // `adopt_connection` makes a session of a stored connection and returns its number.
+    void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
+    // A slot changed: somebody may be waiting for it.
+    void serve_waiting();
+
+private:
+    struct Waiting {
+        std::uint64_t session = 0;
+        int connection_fd = -1;
+        broker::LeaseRequest request;
+        broker::Caller caller;
+        Reply reply;
+        Source deadline;
+    };
+    // A lease on its way to its owner.
+    struct Granting {
+        std::uint64_t session = 0;
+        int connection_fd = -1;
+        broker::Choice choice;
+        broker::Caller caller;
+        Reply reply;
+        broker::LeaseId id = 0;
+        std::size_t outstanding = 0;
+        std::optional<Error> error;
+        std::vector<nic::VfAttributes> attributes;
+        Granted granted;
+        bool cancelled = false;
+    };
+    using GrantingPtr = std::shared_ptr<Granting>;
+    struct Watch {
+        UniqueFd pidfd;
+        Source source;
+        std::optional<std::uint64_t> session;
+    };
+
+    // Starts granting if it can be had now; false with the reason if not.
+    Result<> try_grant(Waiting& waiting);
+    void write_attributes(const GrantingPtr& granting);
+    void attributes_written(const GrantingPtr& granting);
+    void open_descriptors(const GrantingPtr& granting);
+    Result<> open_iommufd(Granting& granting);
+    void open_group(const GrantingPtr& granting);
+    Result<std::vector<broker::LentNode>> lend_nodes(Granting& granting);
+    void hand_over(const GrantingPtr& granting, Result<std::vector<broker::LentNode>> nodes);
+    Result<> raise_memory_lock(const Granting& granting) const;
+    void abort(const GrantingPtr& granting, Error error);
+    Result<> watch_owner(broker::LeaseId id, std::uint64_t session, int connection_fd);
+    Result<> watch_process(broker::LeaseId id, UniqueFd pidfd);
+    void owner_gone(broker::LeaseId id, const std::string& how);
+    void take_back(const broker::Lease& lease);
+    void take_back_nodes(const std::vector<broker::LentNode>& nodes);
+
+    EventLoop& loop_;
+    const SysRoot& root_;
+    broker::Broker& broker_;
+    Hardware& hardware_;
+    FdStore& fd_store_;
+    std::list<Waiting> waiting_;
+    std::list<GrantingPtr> granting_;
+    std::map<broker::LeaseId, Watch> watches_;
+};
+
+}  // namespace vfb::daemon

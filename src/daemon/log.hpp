@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The daemon's log: lines on stderr with sd-daemon(3) priorities, which the journal understands.
+// Libraries return errors; only the daemon writes them down. Safe from any thread.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace vfb::daemon {
+
+enum class Level { error = 3, warning = 4, notice = 5, info = 6 };
+
+void log_line(Level level, std::string_view text);
+// Message, and its hint on a line of its own.
+void log_error(const Error& error, Level level = Level::error);
+
+template <class... Args>
+void log(Level level, fmt::format_string<Args...> format, Args&&... args) {
+    log_line(level, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace vfb::daemon

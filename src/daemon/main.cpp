@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// vfbrokerd: hands PCI functions to virtual machines and containers. See vfbrokerd(8).
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+
+#include "daemon.hpp"
+#include "log.hpp"
+#include "proto/connection.hpp"
+#include "worker_main.hpp"
+
+namespace {
+
+using namespace vfb;
+
+constexpr int kFailure = 1;
+constexpr int kWorkerSocket = 3;
+
+int serve(const daemon::Options& options, const SysRoot& root) {
+    // Workers are waited for by nobody; a peer that goes away is an error of write(2).
+    (void)std::signal(SIGCHLD, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    auto created = daemon::Daemon::create(options, root);
+    if (!created) {
+        daemon::log_error(created.error());
+        return kFailure;
+    }
+    return (*created)->run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Hands PCI functions to virtual machines and containers; see vfbrokerd(8)."};
+    daemon::Options options;
+    options.socket = proto::kSocketPath;
+    std::string worker;
+    app.set_version_flag("--version", std::string("vfbrokerd ") + VFB_VERSION);
+    app.add_option("--config", options.config, "Folder of the configuration (*.toml)")
+        ->capture_default_str();
+    app.add_option("--state", options.state, "State database; must not outlive a boot")
+        ->capture_default_str();
+    app.add_option("--socket", options.socket, "Socket to listen on when systemd passes none")
+        ->capture_default_str();
+    app.add_option("--root", options.root,
+                   "Where sys, dev and proc are; another than / is a recorded tree, for tests")
+        ->capture_default_str();
+    // Internal: a worker process, with its socket as descriptor 3.
+    app.add_option("--worker", worker)->group("");
+    CLI11_PARSE(app, argc, argv);
+
+    const auto root = options.root == "/" ? SysRoot::host() : SysRoot::at(options.root);
+    if (!root) {
+        daemon::log_error(root.error());
+        return kFailure;
+    }
+    if (!worker.empty()) daemon::run_worker(UniqueFd(kWorkerSocket), *root);
+    return serve(options, *root);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Server: the listening socket and its connections. Each connection has one call under way at a
+// time and is not read meanwhile, so that replies come in order and a busy peer waits for itself.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/model.hpp"
+#include "event_loop.hpp"
+#include "proto/connection.hpp"
+
+namespace vfb::daemon {
+
+// One call, to be answered exactly once, now or later.
+struct Request {
+    std::uint64_t session = 0;
+    int connection_fd = -1;
+    broker::Caller caller;
+    proto::Call call;
+    // Body of the reply (make_reply, make_error, or serialised) and its descriptors.
+    std::function<void(std::string body, std::vector<UniqueFd> descriptors)> reply;
+};
+
+class Server {
+public:
+    Server(EventLoop& loop, const SysRoot& root);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    using Handler = std::function<void(Request)>;
+    void on_request(Handler handler) { handler_ = std::move(handler); }
+    void on_closed(std::function<void(std::uint64_t session)> callback) {
+        on_closed_ = std::move(callback);
+    }
+
+    // Makes the socket, or takes the one that systemd made.
+    Result<> listen(const std::string& path, UniqueFd activated);
+    // A connection that systemd kept over a restart; nullopt when its peer is gone.
+    std::optional<std::uint64_t> adopt(UniqueFd socket);
+
+private:
+    struct Session;
+    void accept();
+    Result<std::uint64_t> add(UniqueFd socket);
+    void on_io(std::uint64_t id, std::uint32_t events);
+    void next_call(Session& session);
+    void send(std::uint64_t id, std::string body, std::vector<UniqueFd> descriptors, bool oneway);
+    void update_events(Session& session);
+    void close(std::uint64_t id, const std::optional<Error>& why);
+
+    EventLoop& loop_;
+    const SysRoot& root_;
+    UniqueFd listener_;
+    Source source_;
+    std::string path_;  // to be removed at the end, if we made it
+    std::uint64_t next_session_ = 1;
+    std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+    std::map<uid_t, unsigned> per_user_;
+    Handler handler_;
+    std::function<void(std::uint64_t)> on_closed_;
+};
+
+}  // namespace vfb::daemon

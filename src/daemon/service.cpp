@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "service.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "parameters.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kExplainTimeout = 10s;
+constexpr unsigned kMaxWait = 24 * 3600;
+// Descriptors of one lease travel in one message: 253 less the context.
+constexpr unsigned kMaxCount = 252;
+constexpr std::size_t kMaxGuestName = 256;
+
+std::string dump(const Json& body) {
+    return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void succeed(const Request& request, Json parameters, std::vector<UniqueFd> descriptors = {}) {
+    request.reply(dump(proto::make_reply(std::move(parameters))), std::move(descriptors));
+}
+
+void refuse(const Request& request, const Error& error) {
+    request.reply(dump(proto::make_error(proto::kFailed, proto::to_json(error))), {});
+}
+
+void refuse_parameter(const Request& request, const std::string& parameter) {
+    request.reply(
+        dump(proto::make_error("org.varlink.service.InvalidParameter", {{"parameter", parameter}})),
+        {});
+}
+
+// Whether all parameters were in order; refuses the call if not.
+bool accepted(const Request& request, const Parameters& parameters) {
+    const auto fault = parameters.fault();
+    if (fault) refuse_parameter(request, *fault);
+    return !fault;
+}
+
+}  // namespace
+
+Service::Method Service::find(const std::string& name) {
+    static constexpr std::array<std::pair<std::string_view, Method>, 10> kMethods{{
+        {"org.varlink.service.GetInfo", &Service::get_info},
+        {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
+        {"io.vfbroker.List", &Service::list},
+        {"io.vfbroker.Show", &Service::show},
+        {"io.vfbroker.ListPools", &Service::list_pools},
+        {"io.vfbroker.ListLeases", &Service::list_leases},
+        {"io.vfbroker.Status", &Service::status},
+        {"io.vfbroker.Lease", &Service::lease},
+        {"io.vfbroker.Release", &Service::release},
+        {"io.vfbroker.Reload", &Service::reload},
+    }};
+    for (const auto& [method, function] : kMethods)
+        if (method == name) return function;
+    return nullptr;
+}
+
+void Service::handle(Request request) {
+    const std::string& name = request.call.method;
+    if (const Method method = find(name)) return (this->*method)(request);
+    const std::string interface = name.substr(0, name.rfind('.'));
+    if (interface == proto::kInterface || interface == proto::kServiceInterface)
+        request.reply(
+            dump(proto::make_error("org.varlink.service.MethodNotFound", {{"method", name}})), {});
+    else
+        request.reply(dump(proto::make_error("org.varlink.service.InterfaceNotFound",
+                                             {{"interface", interface}})),
+                      {});
+}
+
+void Service::get_info(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    succeed(request, {{"vendor", "vfbroker"},
+                      {"product", "vfbrokerd"},
+                      {"version", VFB_VERSION},
+                      {"url", "https://vfbroker.io"},
+                      {"interfaces", {proto::kServiceInterface, proto::kInterface}}});
+}
+
+void Service::get_interface_description(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string interface = parameters.text("interface");
+    if (!accepted(request, parameters)) return;
+    if (interface == proto::kInterface)
+        return succeed(request, {{"description", proto::interface_description()}});
+    if (interface == proto::kServiceInterface)
+        return succeed(request, {{"description", proto::service_description()}});
+    request.reply(dump(proto::make_error("org.varlink.service.InterfaceNotFound",
+                                         {{"interface", interface}})),
+                  {});
+}
+
+void Service::list(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const bool managed = parameters.flag("managed", false);
+    if (!accepted(request, parameters)) return;
+    request.reply(views_.list_text(managed), {});
+}
+
+void Service::show(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string text = parameters.text("function");
+    if (!accepted(request, parameters)) return;
+    const auto address = pci::Address::parse(text);
+    if (!address) return refuse(request, address.error());
+    const pci::Function* function = world_.find(*address);
+    if (function == nullptr)
+        return refuse(request, fail(Code::not_found, fmt::format("show {}", *address), text,
+                                    "this machine has no such function", "vfbroker list --all")
+                                   .error());
+    // By the worker of its PF: if that is stuck, no other is held up.
+    const auto name = function->physfn.value_or(*address).str();
+    workers_.of(name).call(
+        {.operation = "explain",
+         .parameters = {{"address", address->str()}},
+         .timeout = kExplainTimeout,
+         .subject = address->str(),
+         .done =
+             [this, request](Result<WorkerReply> reply) {
+                 if (!reply) return refuse(request, reply.error());
+                 const auto fresh = function_from_json(reply->parameters.at("function"));
+                 if (!fresh) return refuse(request, fresh.error());
+                 succeed(request, {{"function", views_.detail(reply->parameters, *fresh)}});
+             },
+         .part = {},
+         .late = {}});
+}
+
+void Service::list_pools(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (accepted(request, parameters)) succeed(request, views_.pools(request.caller));
+}
+
+void Service::list_leases(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (accepted(request, parameters)) succeed(request, views_.leases(request.caller));
+}
+
+void Service::status(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (accepted(request, parameters)) succeed(request, views_.status(root_));
+}
+
+void Service::lease(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    broker::LeaseRequest wanted;
+    wanted.pool = parameters.text("pool");
+    wanted.count =
+        static_cast<unsigned>(parameters.optional_number("count", 1, UINT16_MAX).value_or(1));
+    wanted.guest = parameters.optional_text("guest").value_or("");
+    const Json attributes = parameters.any("attributes");
+    wanted.backend = parameters.word<vfio::Backend>("backend", vfio::backend_from_string);
+    wanted.owner = parameters.word<broker::OwnerKind>("owner", broker::owner_kind_from_string)
+                       .value_or(broker::OwnerKind::connection);
+    wanted.hand_off = parameters.word<broker::HandOff>("handOff", broker::hand_off_from_string)
+                          .value_or(broker::HandOff::descriptors);
+    wanted.memory_lock = parameters.optional_number("memoryLock", 0, UINT64_MAX);
+    const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
+    if (!accepted(request, parameters)) return;
+    if (wanted.guest.size() > kMaxGuestName) return refuse_parameter(request, "guest");
+    auto parsed = attributes_from_json(attributes);
+    if (!parsed) return refuse(request, parsed.error());
+    wanted.attributes = *parsed;
+    if (wanted.hand_off == broker::HandOff::descriptors && wanted.count > kMaxCount)
+        return refuse(
+            request,
+            fail(Code::invalid, "lease from pool " + wanted.pool, wanted.pool,
+                 fmt::format("descriptors of at most {} functions fit into one reply", kMaxCount),
+                 "lease them in parts")
+                .error());
+    leasing_.lease(request.session, request.connection_fd, wanted, request.caller,
+                   std::chrono::seconds(wait), [this, request](Result<Granted> granted) {
+                       if (!granted) return refuse(request, granted.error());
+                       const broker::Lease* lease = broker_.find_lease(granted->id);
+                       Json json = views_.lease(*lease, &*granted);
+                       for (auto& function : json["functions"])
+                           if (const auto node = function.find("node"); node != function.end())
+                               *node = root_.dev().path(node->get<std::string>());
+                       succeed(request, {{"lease", std::move(json)}},
+                               std::move(granted->descriptors));
+                   });
+}
+
+void Service::release(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const auto id = parameters.number("lease", 0, INT64_MAX);
+    const auto generation = parameters.optional_number("generation", 0, INT64_MAX);
+    if (!accepted(request, parameters)) return;
+    const auto released =
+        leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller);
+    if (!released) return refuse(request, released.error());
+    succeed(request, Json::object());
+}
+
+void Service::reload(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    if (request.caller.uid != 0)
+        return refuse(request, fail(Code::denied, "reload the configuration", "configuration",
+                                    "only root may do that", "sudo vfbroker reload")
+                                   .error());
+    reload_([request](const Result<>& result) {
+        if (!result) return refuse(request, result.error());
+        succeed(request, Json::object());
+    });
+}
+
+}  // namespace vfb::daemon

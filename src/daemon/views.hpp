@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Views: what io.vfbroker answers, made of the world, the broker and the hardware's state.
+#pragma once
+
+#include <string>
+
+#include "broker/broker.hpp"
+#include "hardware.hpp"
+#include "leasing.hpp"
+#include "wire.hpp"
+#include "world.hpp"
+
+namespace vfb::daemon {
+
+class Views {
+public:
+    Views(const World& world, const broker::Broker& broker, const Hardware& hardware)
+        : world_(world), broker_(broker), hardware_(hardware) {}
+
+    // The whole reply to List, serialised: kept until something changes, since a large host has
+    // thousands of functions and is asked often.
+    const std::string& list_text(bool managed_only);
+    [[nodiscard]] Json summary(const pci::Function& function) const;
+    // `explained` is the worker's answer to `explain`.
+    [[nodiscard]] Json detail(const Json& explained, const pci::Function& function) const;
+    [[nodiscard]] Json pools(const broker::Caller& caller) const;
+    [[nodiscard]] Json leases(const broker::Caller& caller) const;
+    [[nodiscard]] Json lease(const broker::Lease& lease, const Granted* granted) const;
+    [[nodiscard]] Json status(const SysRoot& root) const;
+
+private:
+    struct Kept {
+        std::uint64_t world = 0;
+        std::uint64_t broker = 0;
+        std::string text;
+    };
+    [[nodiscard]] Json pool(const broker::PoolConfig& pool, const broker::Caller& caller) const;
+    [[nodiscard]] Json leased_function(const broker::LeasedFunction& function) const;
+
+    const World& world_;
+    const broker::Broker& broker_;
+    const Hardware& hardware_;
+    Kept all_;
+    Kept managed_;
+};
+
+}  // namespace vfb::daemon

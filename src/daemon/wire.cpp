@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <functional>
+
+namespace vfb::daemon {
+namespace {
+
+std::unexpected<Error> bad_attribute(const std::string& name, const std::string& why) {
+    return fail(Code::invalid, "set attribute " + name, name, why);
+}
+
+// A whole number within bounds: what the kernel's field can hold, before it decides more.
+template <class T>
+Result<> read_number(const Json& value, const std::string& name, std::uint64_t max,
+                     std::optional<T>& out) {
+    if (!value.is_number_integer() || value.get<std::int64_t>() < 0 ||
+        value.get<std::uint64_t>() > max)
+        return bad_attribute(
+            name, fmt::format("{} is not a whole number from 0 to {}", value.dump(), max));
+    out = value.get<T>();
+    return {};
+}
+
+Result<> read_flag(const Json& value, const std::string& name, std::optional<bool>& out) {
+    if (!value.is_boolean()) return bad_attribute(name, value.dump() + " is not true or false");
+    out = value.get<bool>();
+    return {};
+}
+
+template <class T, class Parse>
+Result<> read_word(const Json& value, const std::string& name, const char* words, Parse parse,
+                   std::optional<T>& out) {
+    if (value.is_string()) out = parse(value.get<std::string>());
+    if (!out) return bad_attribute(name, value.dump() + " is not one of " + words);
+    return {};
+}
+
+Result<> read_mac(const Json& value, nic::VfAttributes& attributes) {
+    if (!value.is_string()) return bad_attribute("mac", value.dump() + " is not text");
+    VFB_TRY(const auto mac, nic::MacAddress::parse(value.get<std::string>()));
+    if (mac.is_multicast())
+        return bad_attribute("mac",
+                             mac.str() + " is a multicast address, which no sender can have");
+    if (mac.is_zero())
+        return bad_attribute("mac", "an all-zero address makes drivers choose a random one");
+    attributes.mac = mac;
+    return {};
+}
+
+using Reader = std::function<Result<>(const Json&, nic::VfAttributes&)>;
+
+const std::array<std::pair<std::string_view, Reader>, 9>& attribute_readers() {
+    static const std::array<std::pair<std::string_view, Reader>, 9> readers{{
+        {"mac", read_mac},
+        {"vlan", [](const Json& v, auto& a) { return read_number(v, "vlan", 4094, a.vlan); }},
+        {"qos", [](const Json& v, auto& a) { return read_number(v, "qos", 7, a.qos); }},
+        {"vlanProtocol",
+         [](const Json& v, auto& a) {
+             return read_word(v, "vlanProtocol", "802.1Q, 802.1ad", nic::vlan_protocol_from_string,
+                              a.vlan_protocol);
+         }},
+        {"spoofCheck",
+         [](const Json& v, auto& a) { return read_flag(v, "spoofCheck", a.spoof_check); }},
+        {"trust", [](const Json& v, auto& a) { return read_flag(v, "trust", a.trust); }},
+        {"minTxRate",
+         [](const Json& v, auto& a) {
+             return read_number(v, "minTxRate", UINT32_MAX, a.min_tx_rate);
+         }},
+        {"maxTxRate",
+         [](const Json& v, auto& a) {
+             return read_number(v, "maxTxRate", UINT32_MAX, a.max_tx_rate);
+         }},
+        {"linkState",
+         [](const Json& v, auto& a) {
+             return read_word(v, "linkState", "auto, enable, disable", nic::link_state_from_string,
+                              a.link_state);
+         }},
+    }};
+    return readers;
+}
+
+template <class T>
+void put(Json& json, const char* name, const std::optional<T>& value) {
+    if (value) json[name] = *value;
+}
+
+template <class T>
+void take(const Json& json, const char* name, std::optional<T>& out) {
+    if (const auto it = json.find(name); it != json.end() && !it->is_null()) out = it->get<T>();
+}
+
+void put_address(Json& json, const char* name, const std::optional<pci::Address>& value) {
+    if (value) json[name] = value->str();
+}
+
+Result<> take_address(const Json& json, const char* name, std::optional<pci::Address>& out) {
+    if (const auto it = json.find(name); it != json.end()) {
+        VFB_TRY(out, pci::Address::parse(it->get<std::string>()));
+    }
+    return {};
+}
+
+pci::Bar bar_from_json(const Json& json) {
+    pci::Bar bar;
+    bar.index = json.at("index").get<std::uint8_t>();
+    bar.address = json.at("address").get<std::uint64_t>();
+    bar.size = json.at("size").get<std::uint64_t>();
+    bar.io = json.at("io").get<bool>();
+    bar.prefetchable = json.at("prefetchable").get<bool>();
+    bar.is_64bit = json.at("wide").get<bool>();
+    return bar;
+}
+
+Json bars_to_json(const std::vector<pci::Bar>& bars) {
+    Json list = Json::array();
+    for (const auto& bar : bars) list.push_back(to_json(bar));
+    return list;
+}
+
+std::vector<pci::Bar> bars_from_json(const Json& json) {
+    std::vector<pci::Bar> bars;
+    bars.reserve(json.size());
+    for (const auto& bar : json) bars.push_back(bar_from_json(bar));
+    return bars;
+}
+
+Result<pci::SrIov> sriov_from_json(const Json& json) {
+    pci::SrIov s;
+    s.total = json.at("total").get<std::uint16_t>();
+    s.enabled = json.at("enabled").get<std::uint16_t>();
+    take(json, "initial", s.initial);
+    take(json, "offset", s.offset);
+    take(json, "stride", s.stride);
+    if (const auto it = json.find("vfDevice"); it != json.end())
+        s.vf_device =
+            static_cast<std::uint16_t>(parse_number("0x" + it->get<std::string>()).value_or(0));
+    take(json, "ari", s.ari);
+    s.vf_bars = bars_from_json(json.at("vfBars"));
+    for (const auto& vf : json.at("vfs")) {
+        VFB_TRY(const auto address, pci::Address::parse(vf.get<std::string>()));
+        s.vfs.push_back(address);
+    }
+    return s;
+}
+
+}  // namespace
+
+Json to_json(const nic::VfAttributes& a) {
+    Json json = Json::object();
+    if (a.mac) json["mac"] = a.mac->str();
+    put(json, "vlan", a.vlan);
+    put(json, "qos", a.qos);
+    if (a.vlan_protocol) json["vlanProtocol"] = nic::to_string(*a.vlan_protocol);
+    put(json, "spoofCheck", a.spoof_check);
+    put(json, "trust", a.trust);
+    put(json, "minTxRate", a.min_tx_rate);
+    put(json, "maxTxRate", a.max_tx_rate);
+    if (a.link_state) json["linkState"] = nic::to_string(*a.link_state);
+    return json;
+}
+
+Result<nic::VfAttributes> attributes_from_json(const Json& json) {
+    nic::VfAttributes attributes;
+    if (json.is_null()) return attributes;
+    if (!json.is_object())
+        return fail(Code::invalid, "set attributes", "attributes", "they are not an object");
+    for (const auto& [name, value] : json.items()) {
+        if (value.is_null()) continue;
+        const auto& readers = attribute_readers();
+        const auto* const reader =
+            std::ranges::find(readers, name, [](const auto& r) { return std::string(r.first); });
+        if (reader == readers.end()) return bad_attribute(name, "there is no such attribute");
+        VFB_CHECK(reader->second(value, attributes));
+    }
+    return attributes;
+}
+
+Json to_json(const pci::Bar& bar) {
+    return {{"index", bar.index}, {"address", bar.address},           {"size", bar.size},
+            {"io", bar.io},       {"prefetchable", bar.prefetchable}, {"wide", bar.is_64bit}};
+}
+
+Json to_json(const pci::Netdev& n) {
+    return {{"name", n.name}, {"mac", n.mac}, {"permanentMac", n.permanent_mac}, {"up", n.up}};
+}
+
+Json to_json(const pci::SrIov& s) {
+    Json json{{"total", s.total}, {"enabled", s.enabled}};
+    put(json, "initial", s.initial);
+    put(json, "offset", s.offset);
+    put(json, "stride", s.stride);
+    if (s.vf_device) json["vfDevice"] = fmt::format("{:04x}", *s.vf_device);
+    put(json, "ari", s.ari);
+    json["vfBars"] = bars_to_json(s.vf_bars);
+    json["vfs"] = Json::array();
+    for (const auto& vf : s.vfs) json["vfs"].push_back(vf.str());
+    return json;
+}
+
+Json to_json(const pci::Function& f) {
+    Json json{{"address", f.address.str()},
+              {"vendor", f.vendor},
+              {"device", f.device},
+              {"subsystemVendor", f.subsystem_vendor},
+              {"subsystemDevice", f.subsystem_device},
+              {"class", f.class_code},
+              {"revision", f.revision},
+              {"headerType", f.header_type},
+              {"multifunction", f.multifunction},
+              {"vendorName", f.vendor_name},
+              {"deviceName", f.device_name},
+              {"className", f.class_name},
+              {"slot", f.slot},
+              {"resetMethods", f.reset_methods},
+              {"bars", bars_to_json(f.bars)}};
+    put(json, "driver", f.driver);
+    put(json, "numaNode", f.numa_node);
+    put(json, "group", f.group);
+    put(json, "pcieType", f.pcie_type);
+    put(json, "vfIndex", f.vf_index);
+    put_address(json, "parent", f.parent);
+    put_address(json, "physfn", f.physfn);
+    json["netdevs"] = Json::array();
+    for (const auto& n : f.netdevs) {
+        json["netdevs"].push_back(to_json(n));
+        json["netdevs"].back()["ifindex"] = n.ifindex;
+    }
+    if (f.sriov) json["sriov"] = to_json(*f.sriov);
+    return json;
+}
+
+Result<pci::Function> function_from_json(const Json& json) {
+    pci::Function f;
+    VFB_TRY(f.address, pci::Address::parse(json.at("address").get<std::string>()));
+    f.vendor = json.at("vendor").get<std::uint16_t>();
+    f.device = json.at("device").get<std::uint16_t>();
+    f.subsystem_vendor = json.at("subsystemVendor").get<std::uint16_t>();
+    f.subsystem_device = json.at("subsystemDevice").get<std::uint16_t>();
+    f.class_code = json.at("class").get<std::uint32_t>();
+    f.revision = json.at("revision").get<std::uint8_t>();
+    f.header_type = json.at("headerType").get<std::uint8_t>();
+    f.multifunction = json.at("multifunction").get<bool>();
+    f.vendor_name = json.at("vendorName").get<std::string>();
+    f.device_name = json.at("deviceName").get<std::string>();
+    f.class_name = json.at("className").get<std::string>();
+    f.slot = json.at("slot").get<std::string>();
+    f.reset_methods = json.at("resetMethods").get<std::vector<std::string>>();
+    f.bars = bars_from_json(json.at("bars"));
+    take(json, "driver", f.driver);
+    take(json, "numaNode", f.numa_node);
+    take(json, "group", f.group);
+    take(json, "pcieType", f.pcie_type);
+    take(json, "vfIndex", f.vf_index);
+    VFB_CHECK(take_address(json, "parent", f.parent));
+    VFB_CHECK(take_address(json, "physfn", f.physfn));
+    for (const auto& n : json.at("netdevs"))
+        f.netdevs.push_back({.name = n.at("name").get<std::string>(),
+                             .ifindex = n.at("ifindex").get<int>(),
+                             .mac = n.at("mac").get<std::string>(),
+                             .permanent_mac = n.at("permanentMac").get<std::string>(),
+                             .up = n.at("up").get<bool>()});
+    if (const auto it = json.find("sriov"); it != json.end()) {
+        VFB_TRY(f.sriov, sriov_from_json(*it));
+    }
+    return f;
+}
+
+Json to_json(const pci::Binding& binding) {
+    Json json{{"driverOverride", binding.driver_override}};
+    put(json, "driver", binding.driver);
+    return json;
+}
+
+pci::Binding binding_from_json(const Json& json) {
+    pci::Binding binding;
+    binding.driver_override = json.at("driverOverride").get<std::string>();
+    take(json, "driver", binding.driver);
+    return binding;
+}
+
+Json to_json(const vfio::Support& s) {
+    return {{"iommufd", s.iommufd},
+            {"group", s.group},
+            {"iommufdReason", s.iommufd_reason},
+            {"groupReason", s.group_reason}};
+}
+
+vfio::Support support_from_json(const Json& json) {
+    vfio::Support support;
+    support.iommufd = json.at("iommufd").get<bool>();
+    support.group = json.at("group").get<bool>();
+    support.iommufd_reason = json.at("iommufdReason").get<std::string>();
+    support.group_reason = json.at("groupReason").get<std::string>();
+    return support;
+}
+
+Json to_json(const broker::ScrubRequest& r) {
+    Json json{{"pf", r.pf.str()},
+              {"vf", r.vf.str()},
+              {"index", r.index},
+              {"driver", r.driver},
+              {"attributes", to_json(r.attributes)},
+              {"resetRequired", r.reset_required}};
+    if (r.backend) json["backend"] = vfio::to_string(*r.backend);
+    return json;
+}
+
+Result<broker::ScrubRequest> scrub_request_from_json(const Json& json) {
+    broker::ScrubRequest r;
+    VFB_TRY(r.pf, pci::Address::parse(json.at("pf").get<std::string>()));
+    VFB_TRY(r.vf, pci::Address::parse(json.at("vf").get<std::string>()));
+    r.index = json.at("index").get<unsigned>();
+    r.driver = json.at("driver").get<std::string>();
+    VFB_TRY(r.attributes, attributes_from_json(json.at("attributes")));
+    r.reset_required = json.at("resetRequired").get<bool>();
+    if (const auto it = json.find("backend"); it != json.end())
+        r.backend = vfio::backend_from_string(it->get<std::string>());
+    return r;
+}
+
+}  // namespace vfb::daemon

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Values of the modules as JSON and back: for the workers (both ways) and for io.vfbroker (out).
+// Field names are those of src/proto/io.vfbroker.varlink.
+#pragma once
+
+#include "broker/device_work.hpp"
+#include "nic/vf_attributes.hpp"
+#include "pci/binding.hpp"
+#include "pci/function.hpp"
+#include "proto/json.hpp"
+#include "vfio/vfio.hpp"
+
+namespace vfb::daemon {
+
+using proto::Json;
+
+Json to_json(const nic::VfAttributes& attributes);
+// Code::invalid names the field at fault; unknown fields are refused.
+Result<nic::VfAttributes> attributes_from_json(const Json& json);
+
+Json to_json(const pci::Bar& bar);
+Json to_json(const pci::Netdev& netdev);
+Json to_json(const pci::SrIov& sriov);
+
+// Between daemon and workers, which are one program: what one wrote the other reads.
+Json to_json(const pci::Function& function);
+Result<pci::Function> function_from_json(const Json& json);
+Json to_json(const pci::Binding& binding);
+pci::Binding binding_from_json(const Json& json);
+Json to_json(const vfio::Support& support);
+vfio::Support support_from_json(const Json& json);
+Json to_json(const broker::ScrubRequest& request);
+Result<broker::ScrubRequest> scrub_request_from_json(const Json& json);
+
+}  // namespace vfb::daemon

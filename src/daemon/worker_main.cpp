@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "worker_main.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <thread>
+
+#include "log.hpp"
+#include "proto/connection.hpp"
+#include "worker_operations.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using proto::Json;
+
+constexpr proto::Limits kLimits{.message_bytes = 8 << 20, .queued_bytes = 256 << 20};
+
+// Answers of the threads, on their way to the one thread that owns the connection.
+class Outbox {
+public:
+    Outbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+    void put(Json body, std::vector<UniqueFd> descriptors) {
+        {
+            const std::scoped_lock lock(mutex_);
+            answers_.emplace_back(std::move(body), std::move(descriptors));
+        }
+        const std::uint64_t one = 1;
+        // Cannot fail: the counter would have to overflow.
+        [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
+    }
+    Result<> send_all(proto::Connection& connection) {
+        std::uint64_t count = 0;
+        [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &count, sizeof count);
+        const std::scoped_lock lock(mutex_);
+        for (auto& [body, descriptors] : answers_)
+            VFB_CHECK(connection.send(body, std::move(descriptors)));
+        answers_.clear();
+        return {};
+    }
+    [[nodiscard]] int fd() const { return wake_.get(); }
+
+private:
+    UniqueFd wake_;
+    std::mutex mutex_;
+    std::vector<std::pair<Json, std::vector<UniqueFd>>> answers_;
+};
+
+void serve(broker::DeviceWork& work, const SysRoot& root, Outbox& outbox, const Json& request) {
+    const Json id = request.at("id");
+    const SendPart part = [&](Json parameters) {
+        outbox.put({{"id", id}, {"parameters", std::move(parameters)}, {"continues", true}}, {});
+    };
+    auto reply = run_operation(work, root, request.at("operation").get<std::string>(),
+                               request.at("parameters"), part);
+    if (reply)
+        outbox.put({{"id", id}, {"parameters", std::move(reply->parameters)}},
+                   std::move(reply->descriptors));
+    else
+        outbox.put({{"id", id}, {"error", proto::to_json(reply.error())}}, {});
+}
+
+// One turn: waits, reads requests, writes answers. false: the daemon is gone.
+Result<bool> turn(proto::Connection& connection, broker::DeviceWork& work, const SysRoot& root,
+                  Outbox& outbox) {
+    const short events = connection.wants_write() ? POLLIN | POLLOUT : POLLIN;
+    std::array<pollfd, 2> polled{{{.fd = connection.fd(), .events = events, .revents = 0},
+                                  {.fd = outbox.fd(), .events = POLLIN, .revents = 0}}};
+    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+        return fail_errno(errno, "wait for the daemon", "worker");
+    VFB_TRY(auto received, connection.receive());
+    for (auto& message : received.messages)
+        std::thread([&work, &root, &outbox, request = std::move(message.body)] {
+            serve(work, root, outbox, request);
+        }).detach();
+    VFB_CHECK(outbox.send_all(connection));
+    VFB_CHECK(connection.flush());
+    return !received.closed;
+}
+
+}  // namespace
+
+void run_worker(UniqueFd socket, const SysRoot& root) {
+    proto::Connection connection(std::move(socket), kLimits);
+    broker::DeviceWork work(root);
+    Outbox outbox;
+    for (;;) {
+        const auto more = turn(connection, work, root, outbox);
+        if (!more && more.error().code != Code::lost) log_error(more.error());
+        // Threads may be inside the kernel: no destructor may run under them.
+        if (!more || !*more) ::_exit(more ? 0 : 1);
+    }
+}
+
+}  // namespace vfb::daemon

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "worker_operations.hpp"
+
+#include <array>
+
+#include "pci/inventory.hpp"
+#include "pci/sriov.hpp"
+#include "proto/connection.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+struct Context {
+    broker::DeviceWork& work;
+    const SysRoot& root;
+    const Json& parameters;
+    const SendPart& part;
+
+    [[nodiscard]] Result<pci::Address> address(const char* name) const {
+        return pci::Address::parse(parameters.at(name).get<std::string>());
+    }
+    [[nodiscard]] Result<std::vector<pci::Address>> addresses() const {
+        std::vector<pci::Address> list;
+        for (const auto& text : parameters.at("addresses")) {
+            VFB_TRY(const auto parsed, pci::Address::parse(text.get<std::string>()));
+            list.push_back(parsed);
+        }
+        return list;
+    }
+};
+
+Json problems_to_json(const std::vector<pci::ReadProblem>& problems) {
+    Json list = Json::array();
+    for (const auto& problem : problems) list.push_back(proto::to_json(problem.error));
+    return list;
+}
+
+// Every function of the machine, each a part.
+Result<WorkerReply> inventory(const Context& c) {
+    std::vector<pci::ReadProblem> problems;
+    VFB_TRY(const auto functions, pci::Inventory(c.root).read_all(&problems));
+    for (const auto& function : functions) c.part(to_json(function));
+    WorkerReply reply;
+    reply.parameters["problems"] = problems_to_json(problems);
+    return reply;
+}
+
+// Some functions anew: those that exist are parts, those that do not are named at the end.
+Result<WorkerReply> read(const Context& c) {
+    VFB_TRY(const auto addresses, c.addresses());
+    std::vector<pci::ReadProblem> problems;
+    pci::Inventory inventory(c.root);
+    WorkerReply reply;
+    reply.parameters["gone"] = Json::array();
+    for (const auto& address : addresses) {
+        const auto function = inventory.read(address, &problems);
+        if (function)
+            c.part(to_json(*function));
+        else
+            reply.parameters["gone"].push_back(address.str());
+    }
+    reply.parameters["problems"] = problems_to_json(problems);
+    return reply;
+}
+
+Result<WorkerReply> prepare_pf(const Context& c) {
+    broker::PreparePfRequest request;
+    VFB_TRY(request.pf, c.address("pf"));
+    request.vfs = c.parameters.at("vfs").get<unsigned>();
+    request.link_up = c.parameters.at("linkUp").get<bool>();
+    VFB_TRY(const auto prepared, c.work.prepare_pf(request));
+    WorkerReply reply;
+    reply.parameters["created"] = prepared.created;
+    if (prepared.was_up) reply.parameters["wasUp"] = *prepared.was_up;
+    reply.parameters["vfs"] = Json::array();
+    for (std::size_t i = 0; i < prepared.vfs.size(); ++i)
+        reply.parameters["vfs"].push_back(
+            {{"address", prepared.vfs[i].str()}, {"binding", to_json(prepared.bindings[i])}});
+    return reply;
+}
+
+Result<WorkerReply> remove_vfs(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_CHECK(pci::remove_vfs(c.root, pf));
+    return WorkerReply{};
+}
+
+Result<WorkerReply> scrub(const Context& c) {
+    VFB_TRY(const auto request, scrub_request_from_json(c.parameters));
+    VFB_TRY(const auto report, c.work.scrub(request));
+    WorkerReply reply;
+    reply.parameters["driver"] = report.driver;
+    reply.parameters["attributes"] = to_json(report.attributes);
+    reply.parameters["unsupported"] = report.unsupported;
+    reply.parameters["support"] = to_json(report.support);
+    return reply;
+}
+
+Result<WorkerReply> set_attributes(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_TRY(const auto wanted, attributes_from_json(c.parameters.at("attributes")));
+    VFB_TRY(const auto actual,
+            c.work.set_attributes(pf, c.parameters.at("index").get<unsigned>(), wanted));
+    WorkerReply reply;
+    reply.parameters["attributes"] = to_json(actual);
+    return reply;
+}
+
+// The group backend's descriptors: container, group, then a device for each function.
+Result<WorkerReply> open_group(const Context& c) {
+    VFB_TRY(const auto addresses, c.addresses());
+    VFB_TRY(auto opened, vfio::open_group(c.root, addresses));
+    WorkerReply reply;
+    reply.descriptors.push_back(std::move(opened.container));
+    reply.descriptors.push_back(std::move(opened.group));
+    for (auto& device : opened.devices) reply.descriptors.push_back(std::move(device));
+    return reply;
+}
+
+Result<WorkerReply> holders(const Context& c) {
+    VFB_TRY(const auto address, c.address("address"));
+    VFB_TRY(const auto found, vfio::find_holders(c.root, address));
+    WorkerReply reply;
+    reply.parameters["holders"] = Json::array();
+    for (const auto& holder : found)
+        reply.parameters["holders"].push_back({{"pid", holder.pid}, {"name", holder.name}});
+    return reply;
+}
+
+Result<WorkerReply> restore(const Context& c) {
+    VFB_TRY(const auto address, c.address("address"));
+    VFB_CHECK(c.work.restore(address, binding_from_json(c.parameters.at("binding"))));
+    return WorkerReply{};
+}
+
+// What `show` adds to the inventory: isolation with its reason, regions, holders, fresh attributes.
+Result<WorkerReply> explain(const Context& c) {
+    VFB_TRY(const auto address, c.address("address"));
+    VFB_TRY(const auto function, pci::Inventory(c.root).read(address));
+    VFB_TRY(const auto verdict, c.work.judge(address));
+    WorkerReply reply;
+    auto& p = reply.parameters;
+    p["function"] = to_json(function);
+    p["isolation"] = {{"viable", verdict.viable}};
+    if (verdict.group) p["isolation"]["group"] = *verdict.group;
+    p["isolation"]["members"] = Json::array();
+    for (const auto& member : verdict.members) p["isolation"]["members"].push_back(member.str());
+    if (verdict.refusal) {
+        p["isolation"]["reason"] = verdict.refusal->message();
+        p["isolation"]["hint"] = verdict.refusal->hint;
+    }
+    p["isolation"]["reservedRegions"] = Json::array();
+    if (verdict.group) {
+        if (const auto group = iommu::read_group(c.root, *verdict.group))
+            for (const auto& region : group->reserved_regions)
+                p["isolation"]["reservedRegions"].push_back(
+                    {{"start", region.start}, {"end", region.end}, {"type", region.type}});
+    }
+    p["holders"] = Json::array();
+    if (const auto found = vfio::find_holders(c.root, address))
+        for (const auto& holder : *found) p["holders"].push_back(vfio::describe({holder}));
+    return reply;
+}
+
+using Operation = Result<WorkerReply> (*)(const Context&);
+
+constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
+    {"inventory", inventory},
+    {"read", read},
+    {"prepare-pf", prepare_pf},
+    {"remove-vfs", remove_vfs},
+    {"scrub", scrub},
+    {"set-attributes", set_attributes},
+    {"open-group", open_group},
+    {"holders", holders},
+    {"restore", restore},
+    {"explain", explain},
+}};
+
+}  // namespace
+
+Result<WorkerReply> run_operation(broker::DeviceWork& work, const SysRoot& root,
+                                  const std::string& operation, const Json& parameters,
+                                  const SendPart& part) {
+    for (const auto& [name, run] : kOperations)
+        if (name == operation)
+            return run(Context{.work = work, .root = root, .parameters = parameters, .part = part});
+    return fail(Code::invalid, "run " + operation + " in a worker", operation,
+                "there is no such operation");
+}
+
+}  // namespace vfb::daemon
