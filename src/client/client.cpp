@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proto/scanner.hpp"
+
 namespace vfb::client {
 namespace {
 
@@ -37,7 +39,7 @@ Error lost(std::string operation) {
 
 // What a reply with `error` means.
 Error error_of(const Json& reply, const std::string& method) {
-    const auto& name = reply["error"];
+    const Json name = reply.value("error", Json());
     const auto found = reply.find("parameters");
     const Json parameters = found == reply.end() ? Json::object() : *found;
     if (name == proto::kFailed) return proto::error_from_json(parameters);
@@ -50,6 +52,11 @@ Error error_of(const Json& reply, const std::string& method) {
     return fail(text.starts_with(service) ? Code::unsupported : Code::failed, "call " + method, {},
                 "vfbrokerd answered " + text, "vfbroker status (does its version fit?)")
         .error();
+}
+
+std::string full_name(std::string_view method) {
+    if (method.contains('.')) return std::string(method);
+    return fmt::format("{}.{}", proto::kInterface, method);
 }
 
 }  // namespace
@@ -80,43 +87,67 @@ Result<> Client::wait(const Timeout& deadline) const {
     return {};
 }
 
-Result<proto::Message> Client::exchange(const Json& body, const Timeout& deadline) {
+Result<proto::TextMessage> Client::send_and_wait(const Json& body, const Timeout& deadline) {
     VFB_CHECK(connection_.send(body));
     while (true) {
         VFB_CHECK(connection_.flush());
-        VFB_TRY(auto received, connection_.receive());
+        VFB_TRY(auto received, connection_.receive_text());
         if (!received.messages.empty()) return std::move(received.messages.front());
         if (received.closed) return fail(Code::lost, {}, {}, {});
         if (!received.more) VFB_CHECK(wait(deadline));
     }
 }
 
-Result<Reply> Client::call(std::string_view method, Json parameters,
+std::unexpected<Error> Client::hang_up(Error cause, const std::string& method) {
+    hung_up_ = true;
+    ::shutdown(connection_.fd(), SHUT_RDWR);
+    if (cause.code == Code::lost) return std::unexpected(lost("call " + method));
+    Error error{.code = cause.code,
+                .errnum = 0,
+                .operation = "call " + method,
+                .subject = {},
+                .reason = {},
+                .hint = {},
+                .cause = nullptr};
+    return std::unexpected(std::move(error).because(std::move(cause)));
+}
+
+Result<proto::TextMessage> Client::exchange(const std::string& method, const Json& parameters,
+                                            const Timeout& deadline) {
+    if (hung_up_) return std::unexpected(lost("call " + method));
+    auto message = send_and_wait({{"method", method}, {"parameters", parameters}}, deadline);
+    if (!message) return hang_up(std::move(message.error()), method);
+    return message;
+}
+
+Result<Reply> Client::call(std::string_view method, const Json& parameters,
                            std::optional<std::chrono::milliseconds> timeout) {
-    std::string name(method);
-    if (!name.contains('.')) name = fmt::format("{}.{}", proto::kInterface, method);
-    if (hung_up_) return std::unexpected(lost("call " + name));
-    const Json body = {{"method", name}, {"parameters", std::move(parameters)}};
-    auto message = exchange(body, timeout ? Timeout(*timeout) : std::nullopt);
-    if (!message) {
-        hung_up_ = true;
-        ::shutdown(connection_.fd(), SHUT_RDWR);
-        const Code code = message.error().code;
-        if (code == Code::lost) return std::unexpected(lost("call " + name));
-        Error error{.code = code,
-                    .errnum = 0,
-                    .operation = "call " + name,
-                    .subject = {},
-                    .reason = {},
-                    .hint = {},
-                    .cause = nullptr};
-        return std::unexpected(std::move(error).because(std::move(message.error())));
-    }
-    if (message->body.contains("error")) return std::unexpected(error_of(message->body, name));
-    const auto found = message->body.find("parameters");
-    Reply reply{.parameters = Json::object(), .descriptors = std::move(message->descriptors)};
-    if (found != message->body.end() && found->is_object()) reply.parameters = std::move(*found);
+    const std::string name = full_name(method);
+    VFB_TRY(auto message, exchange(name, parameters, timeout ? Timeout(*timeout) : std::nullopt));
+    auto body = proto::parse_object(message.text, kLimits);
+    if (!body) return hang_up(std::move(body.error()), name);
+    if (body->contains("error")) return std::unexpected(error_of(*body, name));
+    const auto found = body->find("parameters");
+    Reply reply{.parameters = Json::object(), .descriptors = std::move(message.descriptors)};
+    if (found != body->end() && found->is_object()) reply.parameters = std::move(*found);
     return reply;
+}
+
+Result<std::string> Client::call_text(std::string_view method, const Json& parameters) {
+    const std::string name = full_name(method);
+    VFB_TRY(const auto message, exchange(name, parameters, std::nullopt));
+    proto::Scanner scanner(message.text);
+    std::string_view answer = "{}";
+    bool refused = false;
+    scanner.object([&](std::string_view key) {
+        refused = refused || key == "error";
+        const auto value = scanner.skip();
+        if (key == "parameters") answer = value;
+    });
+    if (scanner.ok() && !refused) return std::string(answer);
+    auto body = proto::parse_object(message.text, kLimits);
+    if (!body) return hang_up(std::move(body.error()), name);
+    return std::unexpected(error_of(*body, name));
 }
 
 }  // namespace vfb::client

@@ -58,15 +58,30 @@ TEST(Call, SendsMethodAndParametersAndReturnsTheReply) {
 
 TEST(Call, LongRepliesAndDescriptors) {
     FakeBroker broker([](const proto::Call&) {
-        Answer answer{.body = proto::make_reply({{"text", std::string(10 << 20, 'x')}}),
+        Answer answer{.body = proto::make_reply({{"text", std::string(3 << 20, 'x')}}),
                       .descriptors = {}};
         answer.descriptors.push_back(test::some_descriptor());
         return answer;
     });
     const auto reply = call(broker);
     ASSERT_TRUE(reply) << reply.error().message();
-    EXPECT_EQ(reply->parameters["text"].get_ref<const std::string&>().size(), 10u << 20);
+    EXPECT_EQ(reply->parameters["text"].get_ref<const std::string&>().size(), 3u << 20);
     EXPECT_EQ(reply->descriptors.size(), 1u);
+}
+
+TEST(CallText, GivesTheParametersAsTheyCame) {
+    FakeBroker broker([](const proto::Call& received) {
+        if (received.method.ends_with("Reload")) return test::refusal();
+        return Answer{.body = proto::make_reply({{"list", {1, 2}}}), .descriptors = {}};
+    });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    const auto text = client->call_text("List", {{"managed", true}});
+    ASSERT_TRUE(text);
+    EXPECT_EQ(*text, R"({"list":[1,2]})");
+    const auto refused = client->call_text("Reload", Json::object());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::busy);
 }
 
 TEST(Call, RefusalsComeUnchanged) {

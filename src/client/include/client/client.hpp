@@ -33,8 +33,11 @@ public:
     // takes. Code::lost when the daemon goes away. After Code::timeout, ::lost or ::protocol the
     // connection is hung up, as a late reply could be taken for that of another call; what it owned
     // ends with it.
-    Result<Reply> call(std::string_view method, proto::Json parameters,
+    Result<Reply> call(std::string_view method, const proto::Json& parameters,
                        std::optional<std::chrono::milliseconds> timeout = std::nullopt);
+
+    // The same without parsing the answer, for long ones: `parameters` is JSON text, unchecked.
+    Result<std::string> call_text(std::string_view method, const proto::Json& parameters);
 
     [[nodiscard]] int fd() const { return connection_.fd(); }
     [[nodiscard]] proto::Connection& connection() { return connection_; }
@@ -43,7 +46,10 @@ private:
     using Timeout = std::optional<Deadline>;
 
     explicit Client(proto::Connection connection) : connection_(std::move(connection)) {}
-    Result<proto::Message> exchange(const proto::Json& body, const Timeout& deadline);
+    Result<proto::TextMessage> exchange(const std::string& method, const proto::Json& parameters,
+                                        const Timeout& deadline);
+    Result<proto::TextMessage> send_and_wait(const proto::Json& body, const Timeout& deadline);
+    std::unexpected<Error> hang_up(Error cause, const std::string& method);
     Result<> wait(const Timeout& deadline) const;
 
     proto::Connection connection_;
