@@ -93,9 +93,10 @@ fi
 init=inside${systemd:+-systemd}
 {
     printf '%s=%q\n' vfb_repo "$vfb_repo" vfb_cache "$vfb_cache" vfb_modules "$modules" \
-        vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init"
+        vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init" \
+        vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
-        VFB_GUEST_KERNEL "$kernel_dir/bzImage" VFB_GUEST_INITRD "$guest_initrd" CI "${CI:-}"
+        VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd CI "${CI:-}"
 } >"$share/machine.env"
 
 # The machine. Slots are fixed: the first NIC is 0000:01:00.0 whatever else there is.
@@ -104,7 +105,7 @@ args=(
     -accel tcg,thread=multi -M q35,kernel-irqchip=split -cpu max -smp 2 -m "$memory"
     -nodefaults -display none -vga none -no-reboot
     -kernel "$kernel_dir/bzImage" -initrd "$initrd"
-    -append "console=ttyS0 panic=-1 oops=panic intel_iommu=on $append"
+    -append "console=ttyS0 panic=-1 oops=panic mitigations=off audit=0 intel_iommu=on $append"
     -serial "file:$console"
     -fsdev "local,id=hostroot,path=/,readonly=on,$nine"
     -device virtio-9p-pci,addr=18,fsdev=hostroot,mount_tag=hostroot
