@@ -92,6 +92,7 @@ bool Hardware::settled() const {
 }
 
 void Hardware::apply() {
+    support_ = vfio::read_support(root_, std::nullopt);
     std::erase_if(
         pfs_, [&](const auto& entry) { return broker_.config().find_pf(entry.first) == nullptr; });
     // What failed is tried again: that is what a reload is for.
@@ -173,12 +174,18 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
     for (const auto& vf : reply->parameters["vfs"])
         if (const auto parsed = pci::Address::parse(vf["address"].get<std::string>()))
             touched.push_back(*parsed);
-    status.state = PfStatus::State::ready;
     check_count(name, status, touched.size() - 1);
     if (reply->parameters.value("created", false))
         log(Level::info, "created {} VFs on {} (PF {})", touched.size() - 1, address, name);
-    // The VFs' groups and nodes of NUMA have to be known before anything is done with them.
-    world_.refresh(touched, [this, name] { sync(name); });
+    // Ready when the world has been read again: until then it may show the PF without its VFs, and
+    // their groups and NUMA nodes have to be known before anything is done with them.
+    world_.refresh(touched, [this, name, address] {
+        const auto now = pfs_.find(name);
+        if (now == pfs_.end() || now->second.address != address) return;
+        now->second.state = PfStatus::State::ready;
+        sync(name);
+        if (on_slot_change_) on_slot_change_();
+    });
 }
 
 Result<> Hardware::record(const std::string& name, const pci::Address& address,

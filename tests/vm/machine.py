@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the tests on the emulated machine share: the daemon, its users, a varlink peer, guests.
+
+Every wait has a deadline, and none waits for a time to pass: each waits for a state or an event.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("VFB_BUILD", REPO / "build/dev"))
+SOCKET = "/run/vfbroker/vfbroker.sock"
+PF = "0000:01:00.0"
+IOMMUFD = os.environ.get("VFB_VM") == "full"
+# Under emulation everything is slow, two emulations deep even more so.
+LONG = 180
+
+# Two ordinary users of one group, and one who may nothing.
+ALICE, BOB, EVE = 2001, 2002, 2003
+TENANTS = 2000
+
+CONFIG = """
+[pf.uplink]
+address = "0000:01:00.0"
+vfs = {vfs}
+
+[pool.guests]
+pf = "uplink"
+allow_groups = ["tenants"]
+memlock_max = "1GiB"
+tenant_may_set = ["mac", "vlan", "qos", "max_tx_rate", "trust", "spoof_check"]
+"""
+
+
+def install():
+    """Puts the built programs where Debian would; the machine forgets it all at its end."""
+    if not shutil.which("vfbroker"):
+        subprocess.run(["cmake", "--install", str(BUILD), "--prefix", "/usr"],
+                       check=True, stdout=subprocess.DEVNULL)
+    with open("/etc/group", "r+", encoding="utf-8") as groups:
+        if "tenants:" in groups.read():
+            return
+        groups.write(f"tenants:x:{TENANTS}:alice,bob\n")
+    with open("/etc/passwd", "a", encoding="utf-8") as users:
+        for name, uid in (("alice", ALICE), ("bob", BOB), ("eve", EVE)):
+            users.write(f"{name}:x:{uid}:{uid}::/tmp:/bin/sh\n")
+
+
+def as_user(uid):
+    """Arguments of subprocess for a process of that user, with no privileges."""
+    if uid == 0:
+        return {}
+    return {"user": uid, "group": uid, "extra_groups": [TENANTS] if uid in (ALICE, BOB) else []}
+
+
+def run(*command, uid=0, status=0, timeout=LONG, **options):
+    """Runs a program; its exit status must be `status` (None: any)."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=timeout, stdin=subprocess.DEVNULL, check=False,
+                          **as_user(uid), **options)
+    if status is not None and done.returncode != status:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit status {done.returncode}, not "
+                             f"{status}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def vfbroker(*arguments, **options):
+    return run("vfbroker", *arguments, **options)
+
+
+def vfbroker_json(*arguments, **options):
+    return json.loads(vfbroker(*arguments, "--json", **options).stdout)
+
+
+def wait_for(what, condition, timeout=LONG):
+    """Until condition() is true (its value is returned); `what` is said when it never was."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout} s still not: {what}")
+        time.sleep(0.02)
+
+
+def driver_of(address):
+    link = pathlib.Path(f"/sys/bus/pci/devices/{address}/driver")
+    return link.resolve().name if link.exists() else None
+
+
+def vf_address(index, pf=PF):
+    return pathlib.Path(f"/sys/bus/pci/devices/{pf}/virtfn{index}").resolve().name
+
+
+def netdev_of(address=PF):
+    return next(pathlib.Path(f"/sys/bus/pci/devices/{address}/net").iterdir()).name
+
+
+def kernel_attributes(index, pf=PF):
+    """What the kernel says of a VF, by a program that is not ours."""
+    out = run("ip", "-j", "link", "show", "dev", netdev_of(pf)).stdout
+    return json.loads(out)[0]["vfinfo_list"][index]
+
+
+class Daemon:
+    """vfbrokerd as its unit would start it, with sd_notify answered here."""
+
+    def __init__(self, config=None, vfs=4, arguments=()):
+        install()
+        self.config = pathlib.Path("/etc/vfbroker")
+        shutil.rmtree(self.config, ignore_errors=True)
+        self.config.mkdir()
+        self.configure(config if config is not None else CONFIG.format(vfs=vfs))
+        self.arguments = list(arguments)
+        self.log_path = pathlib.Path("/tmp/vfbrokerd.log")
+        self.log_path.write_text("")
+        self.process = None
+
+    def configure(self, text):
+        (self.config / "vfbroker.toml").write_text(text, encoding="utf-8")
+
+    def start(self, ready=True):
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("/tmp/notify")
+        notify.bind("/tmp/notify")
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/vfbrokerd", *self.arguments], stderr=log, stdout=log,
+                stdin=subprocess.DEVNULL, env={"NOTIFY_SOCKET": "/tmp/notify"})
+        notify.settimeout(LONG)
+        while ready:
+            try:
+                message, fds, _, _ = socket.recv_fds(notify, 4096, 16)
+            except TimeoutError as late:
+                raise AssertionError("vfbrokerd is not ready:\n" + self.log()) from late
+            for fd in fds:
+                os.close(fd)
+            if b"READY=1" in message:
+                break
+        self.notify = notify
+        return self
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for_log(self, pattern, timeout=LONG):
+        return wait_for(f"the log says {pattern}:\n{self.log()}",
+                        lambda: re.search(pattern, self.log()), timeout)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None:
+            return None
+        self.process.send_signal(how)
+        status = self.process.wait(LONG)
+        self.process = None
+        return status
+
+    def alive(self):
+        return self.process.poll() is None
+
+
+class Peer:
+    """One varlink connection, without our client library."""
+
+    def __init__(self, uid=0):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(LONG)
+        # Who a peer is, the kernel records at connect(2).
+        groups = os.getgroups()
+        if uid:
+            os.setgroups(as_user(uid)["extra_groups"])
+            os.setegid(uid)
+            os.seteuid(uid)
+        try:
+            self.socket.connect(SOCKET)
+        finally:
+            if uid:
+                os.seteuid(0)
+                os.setegid(0)
+                os.setgroups(groups)
+        self.buffer = b""
+        self.fds = []
+
+    def send(self, method, parameters=None):
+        body = {"method": method, "parameters": parameters or {}}
+        self.socket.sendall(json.dumps(body).encode() + b"\0")
+
+    def receive(self):
+        while b"\0" not in self.buffer:
+            data, fds, _, _ = socket.recv_fds(self.socket, 1 << 16, 253)
+            self.fds += fds
+            if not data:
+                raise EOFError("vfbrokerd closed the connection")
+            self.buffer += data
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(message)
+
+    def call(self, method, **parameters):
+        self.send(f"io.vfbroker.{method}", parameters)
+        return self.receive()
+
+    def lease(self, pool="guests", **parameters):
+        reply = self.call("Lease", pool=pool, **parameters)
+        if "error" in reply:
+            raise AssertionError(reply)
+        return reply["parameters"]["lease"]
+
+    def close(self):
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+        self.socket.close()
+
+
+class Guest:
+    """A guest inside the machine, under vfbroker run."""
+
+    def __init__(self, uid, *lease_options, pool="guests", ip="10.0.0.2/24", ping="10.0.0.1",
+                 console="/tmp/guest.log"):
+        self.console = pathlib.Path(console)
+        append = f"console=ttyS0 quiet vfb.stay=1 vfb.ip={ip} vfb.ping={ping}"
+        # Fewer than a guest needs: that the daemon raises the limit is part of what is tested.
+        limit = ["prlimit", "--memlock=65536:65536"]
+        command = [*limit, "vfbroker", "run", pool, *lease_options, "--device-option", "bus=rp1",
+                   "--", "qemu-system-x86_64", "-accel", "tcg", "-M", "q35", "-cpu", "max",
+                   "-m", "256M", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+                   "-device", "pcie-root-port,id=rp1", "{}",
+                   "-kernel", os.environ["VFB_GUEST_KERNEL"],
+                   "-initrd", os.environ["VFB_GUEST_INITRD"], "-append", append]
+        with open(self.console, "w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT,
+                                            stdin=subprocess.DEVNULL, **as_user(uid))
+
+    def said(self):
+        return self.console.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, pattern):
+        def look():
+            found = re.search(pattern, self.said())
+            if not found and self.process.poll() is not None:
+                raise AssertionError(f"QEMU ended with {self.process.returncode}:\n{self.said()}")
+            return found
+        return wait_for(f"the guest says {pattern}:\n{self.said()}", look)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(LONG)
+
+
+class Test(unittest.TestCase):
+    """Starts a daemon with the configuration of the class; shows its log when a test fails."""
+    config = None
+    vfs = 4
+
+    def setUp(self):
+        self.daemon = Daemon(self.config, self.vfs).start()
+        self.addCleanup(self.finish)
+
+    def finish(self):
+        failed = any(error for _, error in self._outcome.errors) if hasattr(
+            self._outcome, "errors") else not self._outcome.success
+        self.daemon.stop()
+        if failed:
+            print("--- vfbrokerd said:\n" + self.daemon.log(), flush=True)
+        # What the next test starts from: no VFs, and no promise about them.
+        shutil.rmtree("/run/vfbroker", ignore_errors=True)
+        pathlib.Path(f"/sys/bus/pci/devices/{PF}/sriov_numvfs").write_text("0")
+
+    def pool(self, name="guests"):
+        pools = vfbroker_json("pool")["pools"]
+        return next(pool for pool in pools if pool["name"] == name)
+
+    def wait_for_clean(self, count, timeout=LONG):
+        return wait_for(f"{count} functions are clean",
+                        lambda: self.pool()["clean"] == count, timeout)
