@@ -18,7 +18,7 @@ constexpr std::size_t kLargestBuffer = 4 * 1024 * 1024;
 
 // getpwnam_r and getgrnam_r differ in their types only.
 template <class Entry, class Id>
-Result<std::optional<Id>> look_up(const std::string& name, Id Entry::*id,
+Result<std::optional<Id>> look_up(const std::string& name, Id Entry::* id,
                                   int (*get)(const char*, Entry*, char*, std::size_t, Entry**)) {
     std::vector<char> buffer(kFirstBuffer);
     for (;;) {

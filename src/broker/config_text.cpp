@@ -26,7 +26,9 @@ std::optional<T> number(std::string_view text, int base = 10) {
     return value;
 }
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 struct Range {
     unsigned first;
@@ -80,11 +82,8 @@ std::expected<std::vector<unsigned>, std::string> parse_indexes(std::string_view
         const auto comma = rest.find(',');
         const auto part = rest.substr(0, comma);
         const auto range = parse_range(part);
-        if (!range)
-            return std::unexpected(fmt::format(
-                "{:?} is no index and no range like 0-3", part.substr(0, kLongestName)));
-        for (unsigned index = range->first; index <= range->last; ++index)
-            indexes.push_back(index);
+        if (!range) return std::unexpected(quoted(part) + " is no index and no range like 0-3");
+        for (unsigned index = range->first; index <= range->last; ++index) indexes.push_back(index);
         // Checked in each round: a list of many ranges must not grow beyond measure.
         if (indexes.size() > kMaxIndex + 1) break;
         if (comma == rest.npos) break;
@@ -111,8 +110,8 @@ std::string indexes_text(std::span<const unsigned> ascending) {
 
 bool is_name(std::string_view text) {
     return !text.empty() && text.size() <= kLongestName && is_lower_or_digit(text.front()) &&
-           std::ranges::all_of(
-               text, [](char c) { return is_lower_or_digit(c) || c == '_' || c == '-'; });
+           std::ranges::all_of(text,
+                               [](char c) { return is_lower_or_digit(c) || c == '_' || c == '-'; });
 }
 
 bool is_kernel_name(std::string_view text) {
@@ -127,6 +126,12 @@ std::optional<std::uint16_t> parse_pci_id(std::string_view text) {
     if (text.starts_with("0x")) text.remove_prefix(2);
     if (text.size() != 4) return std::nullopt;
     return number<std::uint16_t>(text, 16);
+}
+
+std::string quoted(std::string_view text) {
+    std::string result(text.substr(0, kLongestName));
+    std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+    return "'" + result + (text.size() > kLongestName ? "...'" : "'");
 }
 
 std::string_view nearest(std::string_view text, std::span<const std::string_view> candidates) {

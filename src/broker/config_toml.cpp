@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "config_text.hpp"
+
 namespace vfb::broker {
 
 Location FileContext::at(const toml::source_region& source) const {
@@ -103,8 +105,7 @@ void TableReader::each(std::string_view key, std::string_view expected, bool or_
 void TableReader::finish() const {
     for (const auto& [key, value] : table_) {
         if (std::ranges::find(known_, key.str()) != known_.end()) continue;
-        context_.report(key.source(),
-                        fmt::format("unknown key {:?} in {}", key.str().substr(0, 64), title_),
+        context_.report(key.source(), "unknown key " + quoted(key.str()) + " in " + title_,
                         did_you_mean(key.str(), known_));
     }
 }

@@ -37,8 +37,7 @@ public:
 
     const toml::node* get(std::string_view key);
     std::optional<std::string> text(std::string_view key);
-    std::optional<std::int64_t> number(std::string_view key, std::int64_t least,
-                                       std::int64_t most);
+    std::optional<std::int64_t> number(std::string_view key, std::int64_t least, std::int64_t most);
     std::optional<bool> flag(std::string_view key);
     const toml::table* table(std::string_view key);
     // An array, or with `or_one` a single element, given to `element` one by one.

@@ -140,7 +140,7 @@ const AccountResolver& system_accounts();
 
 // Errors are Code::invalid with operation `read the configuration FILE:LINE:COLUMN`, and a hint
 // where a key is misspelt. When several things are wrong, the first is the error and the others
-// are in its chain of causes.
+// (up to 19) are in its chain of causes; tables are compared only when each is right by itself.
 //
 // A missing directory or one without `*.toml` is an empty Config: nothing is managed.
 Result<Config> load_config(const std::string& directory);

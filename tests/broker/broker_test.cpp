@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "broker/broker.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace vfb::broker {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto kConfig = R"(
+[pf.uplink]
+address = "0000:01:00.0"
+vfs = 4
+[pool.guests]
+pf = "uplink"
+vfs = "0-2"
+allow_users = [1000]
+allow_groups = [50]
+memlock_max = "1GiB"
+max_functions_per_user = 2
+[pool.guests.attributes]
+vlan = 10
+[pool.other]
+pf = "uplink"
+vfs = "3"
+)";
+
+const vfio::Support kBoth{.iommufd = true, .group = true, .iommufd_reason = {}, .group_reason = {}};
+const vfio::Support kGroupOnly{
+    .iommufd = false, .group = true, .iommufd_reason = "no /dev/iommu", .group_reason = {}};
+const Caller kRoot{.uid = 0, .gids = {0}, .process = {.pid = 10, .start_time = 1}};
+const Caller kUser{.uid = 1000, .gids = {1000}, .process = {.pid = 11, .start_time = 2}};
+const Caller kMember{.uid = 1001, .gids = {1001, 50}, .process = {.pid = 12, .start_time = 3}};
+const Caller kStranger{.uid = 1002, .gids = {1002}, .process = {.pid = 13, .start_time = 4}};
+
+pci::Address vf(unsigned index) {
+    return {.domain = 0, .bus = 1, .device = 16, .function = static_cast<std::uint8_t>(index)};
+}
+
+class BrokerTest : public testing::Test {
+protected:
+    void SetUp() override {
+        auto opened = Broker::open(*Store::open(":memory:"), 8ULL << 30);
+        ASSERT_TRUE(opened);
+        broker.emplace(std::move(*opened));
+        auto config = parse_config(kConfig, "test.toml");
+        ASSERT_TRUE(config) << config.error().message();
+        ASSERT_TRUE(broker->configure(*config));
+        for (unsigned i = 0; i < 4; ++i) {
+            EXPECT_TRUE(
+                broker->locate({"uplink", static_cast<std::uint16_t>(i)}, vf(i), 20 + i, 0));
+            clean(i);
+        }
+    }
+    void clean(unsigned index) {
+        nic::VfAttributes attributes = broker->default_attributes(key(index));
+        attributes.mac = nic::MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(index)}};
+        broker->mark_clean(key(index), attributes);
+    }
+    static SlotKey key(unsigned index) { return {"uplink", static_cast<std::uint16_t>(index)}; }
+    SlotState state(unsigned index) const { return broker->find(key(index))->state; }
+    Result<Choice> choose(const Caller& caller, LeaseRequest request = {}) const {
+        if (request.pool.empty()) request.pool = "guests";
+        return broker->choose(request, caller, kBoth);
+    }
+    LeaseId take(const Caller& caller, unsigned count = 1) {
+        LeaseRequest request;
+        request.pool = "guests";
+        request.count = count;
+        auto choice = broker->choose(request, caller, kBoth);
+        EXPECT_TRUE(choice) << choice.error().message();
+        auto id = broker->begin(*choice, caller, 1);
+        EXPECT_TRUE(id);
+        return *id;
+    }
+
+    std::optional<Broker> broker;
+};
+
+TEST_F(BrokerTest, LeaseTakesSlotAndCountsGenerationUp) {
+    const LeaseId id = take(kUser);
+    EXPECT_EQ(state(0), SlotState::leased);
+    EXPECT_EQ(broker->find(key(0))->generation, 1U);
+    ASSERT_TRUE(broker->end(id));
+    EXPECT_EQ(state(0), SlotState::preparing);
+    // Not clean, so not leased: the next one gets another.
+    const LeaseId next = take(kUser);
+    EXPECT_EQ(broker->find_lease(next)->functions.front().slot, key(1));
+    EXPECT_GT(next, id);
+}
+
+TEST_F(BrokerTest, EndedLeaseCannotEndAgain) {
+    const LeaseId id = take(kUser);
+    ASSERT_TRUE(broker->end(id));
+    const auto again = broker->end(id);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, Code::not_found);
+}
+
+TEST_F(BrokerTest, LateReleaseOfAnEarlierGenerationIsRefused) {
+    const LeaseId id = take(kUser);
+    const auto late = broker->end(id, 7);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code, Code::not_found);
+    EXPECT_EQ(state(0), SlotState::leased);
+    EXPECT_TRUE(broker->end(id, 1));
+}
+
+TEST_F(BrokerTest, WhoMayLease) {
+    EXPECT_TRUE(choose(kRoot));
+    EXPECT_TRUE(choose(kUser));
+    EXPECT_TRUE(choose(kMember));
+    const auto refused = choose(kStranger);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::denied);
+    EXPECT_THAT(refused.error().hint, HasSubstr("test.toml:5"));
+}
+
+TEST_F(BrokerTest, QuotaOfAUser) {
+    take(kUser, 2);
+    const auto refused = choose(kUser);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::denied);
+    EXPECT_TRUE(choose(kMember));
+    EXPECT_TRUE(choose(kRoot));
+}
+
+TEST_F(BrokerTest, TenantsSetOnlyWhatThePoolLetsThem) {
+    LeaseRequest request;
+    request.attributes.trust = true;
+    const auto refused = choose(kUser, request);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::denied);
+    EXPECT_THAT(refused.error().message(), HasSubstr("trust"));
+    EXPECT_TRUE(choose(kRoot, request));
+    request.attributes = {};
+    request.attributes.vlan = 0;  // "no VLAN" is a setting too, unset is not
+    EXPECT_TRUE(choose(kUser, request));
+}
+
+TEST_F(BrokerTest, OnlyWhatDiffersIsWritten) {
+    LeaseRequest request;
+    request.attributes.vlan = 10;  // the pool's default
+    EXPECT_TRUE(choose(kUser, request)->to_write.front().empty());
+    request.attributes.vlan = 11;
+    EXPECT_EQ(choose(kUser, request)->to_write.front().vlan, 11);
+}
+
+TEST_F(BrokerTest, CountsThatCannotBe) {
+    LeaseRequest request;
+    request.count = 1000;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::exhausted);
+    request.count = 0;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::invalid);
+    request.count = 2;
+    request.attributes.mac = nic::MacAddress{{2, 0, 0, 0, 9, 9}};
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::invalid);
+    request = {};
+    request.pool = "gusts";
+    const auto unknown = choose(kRoot, request);
+    EXPECT_EQ(unknown.error().code, Code::not_found);
+    EXPECT_EQ(unknown.error().hint, "pools: guests, other");
+}
+
+TEST_F(BrokerTest, BusyIsToldFromUnusable) {
+    take(kRoot, 3);
+    EXPECT_EQ(choose(kRoot).error().code, Code::busy);
+    Error why;
+    why.code = Code::not_viable;
+    why.operation = "lease 0000:01:10.3";
+    why.reason = "group 23 also holds 0000:01:00.0";
+    broker->quarantine(key(3), why);
+    LeaseRequest request;
+    request.pool = "other";
+    const auto refused = choose(kRoot, request);
+    EXPECT_EQ(refused.error().code, Code::not_viable);
+    EXPECT_THAT(refused.error().message(), HasSubstr("group 23 also holds"));
+}
+
+TEST_F(BrokerTest, FunctionsOfOneGroupGoTogetherOrNotAtAll) {
+    broker->lose(key(0), {}).value();
+    broker->lose(key(1), {}).value();
+    broker->lose(key(2), {}).value();
+    for (unsigned i = 0; i < 2; ++i) {
+        broker->locate(key(i), vf(i), 5, 0);
+        clean(i);
+    }
+    LeaseRequest request;
+    const auto alone = choose(kRoot, request);
+    ASSERT_FALSE(alone);
+    EXPECT_EQ(alone.error().code, Code::not_viable);
+    EXPECT_EQ(alone.error().hint, "ask for --count 2");
+    request.count = 2;
+    EXPECT_EQ(choose(kRoot, request)->slots.size(), 2U);
+}
+
+TEST_F(BrokerTest, FunctionsOfOneNumaNodeArePreferred) {
+    broker->locate(key(0), vf(0), 20, 0);
+    broker->locate(key(1), vf(1), 21, 1);
+    broker->locate(key(2), vf(2), 22, 1);
+    LeaseRequest request;
+    request.count = 2;
+    EXPECT_THAT(choose(kRoot, request)->slots, testing::ElementsAre(key(1), key(2)));
+}
+
+TEST_F(BrokerTest, BackendFollowsRequestPoolAndKernel) {
+    LeaseRequest request;
+    request.pool = "guests";
+    EXPECT_EQ(broker->choose(request, kRoot, kBoth)->backend, vfio::Backend::iommufd);
+    EXPECT_EQ(broker->choose(request, kRoot, kGroupOnly)->backend, vfio::Backend::group);
+    request.hand_off = HandOff::node;
+    EXPECT_EQ(broker->choose(request, kRoot, kBoth)->backend, vfio::Backend::group);
+    request.backend = vfio::Backend::iommufd;
+    EXPECT_EQ(broker->choose(request, kRoot, kBoth).error().code, Code::invalid);
+    request.hand_off = HandOff::descriptors;
+    const auto missing = broker->choose(request, kRoot, kGroupOnly);
+    EXPECT_EQ(missing.error().code, Code::unsupported);
+    EXPECT_THAT(missing.error().message(), HasSubstr("no /dev/iommu"));
+}
+
+TEST_F(BrokerTest, MemoryLockIsBounded) {
+    LeaseRequest request;
+    EXPECT_EQ(choose(kUser, request)->memory_lock, 1ULL << 30);
+    request.memory_lock = 4096;
+    EXPECT_EQ(choose(kUser, request)->memory_lock, 4096U);
+    request.memory_lock = 2ULL << 30;
+    EXPECT_EQ(choose(kUser, request).error().code, Code::denied);
+    EXPECT_TRUE(choose(kRoot, request));
+    request.pool = "other";  // no bound of its own: the machine's memory
+    request.memory_lock.reset();
+    EXPECT_EQ(choose(kRoot, request)->memory_lock, 8ULL << 30);
+}
+
+TEST_F(BrokerTest, OneMacAddressForOneFunction) {
+    const LeaseId id = take(kRoot);
+    const auto mac = broker->find_lease(id)->functions.front().attributes.mac;
+    LeaseRequest request;
+    request.attributes.mac = mac;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::busy);
+}
+
+TEST_F(BrokerTest, LossUnderALeaseIsRemembered) {
+    const LeaseId id = take(kRoot);
+    Error why;
+    why.code = Code::lost;
+    ASSERT_TRUE(broker->lose(key(0), why));
+    EXPECT_TRUE(broker->find_lease(id)->functions.front().lost);
+    EXPECT_EQ(state(0), SlotState::absent);
+    EXPECT_EQ(broker->find_at(vf(0)), nullptr);
+    // New hardware in the same place is nobody's.
+    EXPECT_TRUE(broker->locate(key(0), vf(0), 20, 0));
+    EXPECT_FALSE(broker->find(key(0))->lease);
+    ASSERT_TRUE(broker->end(id));
+    EXPECT_EQ(state(0), SlotState::preparing);
+}
+
+TEST_F(BrokerTest, ReconfigurationKeepsWhatIsLeased) {
+    const LeaseId id = take(kRoot);
+    const auto dropped = broker->configure({});
+    ASSERT_TRUE(dropped);
+    EXPECT_EQ(dropped->size(), 3U);
+    EXPECT_EQ(state(0), SlotState::leased);
+    EXPECT_EQ(broker->find(key(1)), nullptr);
+    EXPECT_TRUE(broker->end(id));
+}
+
+TEST(BrokerRestart, PromisesAreKept) {
+    const std::string path = testing::TempDir() + "/state.db";
+    std::remove(path.c_str());
+    const auto config = parse_config(kConfig, "test.toml");
+    LeaseId id = 0;
+    {
+        auto broker = Broker::open(*Store::open(path), 1 << 30);
+        ASSERT_TRUE(broker);
+        ASSERT_TRUE(broker->configure(*config));
+        broker->locate({"uplink", 0}, vf(0), 20, 0);
+        ASSERT_TRUE(
+            broker->remember_original({"uplink", 0}, {.driver = "igbvf", .driver_override = ""}));
+        broker->mark_clean({"uplink", 0}, {});
+        LeaseRequest request;
+        request.pool = "guests";
+        request.owner = OwnerKind::process;
+        id = *broker->begin(*broker->choose(request, kUser, kBoth), kUser, 77);
+        ASSERT_TRUE(broker->settle(
+            id, {{.path = "vfio/5", .original = {.uid = 3, .gid = 4, .mode = 0640}}}, {}));
+    }
+    auto broker = Broker::open(*Store::open(path), 1 << 30);
+    ASSERT_TRUE(broker);
+    ASSERT_TRUE(broker->configure(*config));
+    const Lease* lease = broker->find_lease(id);
+    ASSERT_NE(lease, nullptr);
+    EXPECT_TRUE(lease->settled);
+    EXPECT_EQ(lease->since, 77);
+    EXPECT_EQ(lease->owner.kind, OwnerKind::process);
+    EXPECT_EQ(lease->owner.process, kUser.process);
+    EXPECT_EQ(lease->nodes.front().original, (Dir::Owner{.uid = 3, .gid = 4, .mode = 0640}));
+    EXPECT_EQ(broker->find({"uplink", 0})->state, SlotState::leased);
+    EXPECT_EQ(broker->find({"uplink", 0})->original->driver, "igbvf");
+    // Found where it was, it is still leased; elsewhere it would be other hardware.
+    EXPECT_FALSE(broker->locate({"uplink", 0}, vf(0), 20, 0));
+    ASSERT_TRUE(broker->end(id));
+    broker->mark_clean({"uplink", 0}, {});
+    LeaseRequest request;
+    request.pool = "guests";
+    const auto next = broker->begin(*broker->choose(request, kUser, kBoth), kUser, 78);
+    EXPECT_GT(*next, id);
+    EXPECT_EQ(broker->find({"uplink", 0})->generation, 2U);
+}
+
+TEST(Store, RefusesWhatIsNotItsOwn) {
+    const std::string path = testing::TempDir() + "/garbage.db";
+    {
+        FILE* file = std::fopen(path.c_str(), "w");
+        std::fputs("this is no database, and long enough to be looked at as one", file);
+        for (int i = 0; i < 1000; ++i) std::fputs("garbage ", file);
+        std::fclose(file);
+    }
+    const auto store = Store::open(path);
+    ASSERT_FALSE(store);
+    EXPECT_THAT(store.error().message(), HasSubstr("state database"));
+    EXPECT_THAT(store.error().hint, HasSubstr("remove the file"));
+    EXPECT_FALSE(Store::open("/nonexistent/state.db"));
+}
+
+}  // namespace
+}  // namespace vfb::broker

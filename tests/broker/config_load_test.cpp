@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Configuration files as they lie in a directory, and the system's accounts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "broker/config.hpp"
+
+namespace vfb::broker {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class ConfigDirectory : public testing::Test {
+protected:
+    void SetUp() override {
+        std::string pattern = testing::TempDir() + "vfbroker-config-XXXXXX";
+        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+        path_ = pattern;
+    }
+    void TearDown() override { std::filesystem::remove_all(path_); }
+    void file(const std::string& name, const std::string& text) {
+        std::ofstream(path_ + "/" + name) << text;
+    }
+    Result<Config> load() { return load_config(path_); }
+    std::string path_;
+};
+
+TEST_F(ConfigDirectory, MissingOrEmptyIsNothing) {
+    EXPECT_TRUE(load_config(path_ + "/nowhere").value().files.empty());
+    EXPECT_TRUE(load().value().files.empty());
+    file("README", "not [toml");
+    file(".hidden.toml", "not [toml");
+    file("a.toml~", "not [toml");
+    EXPECT_TRUE(load().value().files.empty());
+}
+
+TEST_F(ConfigDirectory, MergesInOrderOfName) {
+    file("20-pools.toml", "[pool.a]\npf = 'u'\n");
+    file("10-pfs.toml", "[pf.u]\nslot = '1'\nvfs = 2\n");
+    const auto config = load();
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->files, ElementsAre(path_ + "/10-pfs.toml", path_ + "/20-pools.toml"));
+    EXPECT_EQ(config->pools.size(), 1U);
+    EXPECT_EQ(config->pools[0].location.str(), path_ + "/20-pools.toml:1:1");
+}
+
+TEST_F(ConfigDirectory, RefusesTheSameNameTwice) {
+    file("a.toml", "[pf.u]\nslot = '1'\nvfs = 2\n[pool.p]\npf = 'u'\n");
+    file("b.toml", "\n[pf.u]\nslot = '2'\nvfs = 2\n[pool.p]\npf = 'u'\n");
+    const auto config = load();
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().operation, "read the configuration " + path_ + "/b.toml:2:1");
+    EXPECT_EQ(config.error().reason,
+              "[pf.u] is defined twice, the first time at " + path_ + "/a.toml:1:1");
+    ASSERT_NE(config.error().cause, nullptr);
+    EXPECT_THAT(config.error().cause->reason, HasSubstr("[pool.p] is defined twice"));
+}
+
+TEST_F(ConfigDirectory, AnUnreadableFileIsAnError) {
+    std::filesystem::create_directory(path_ + "/x.toml");
+    const auto config = load();
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().message(), HasSubstr(path_ + "/x.toml"));
+}
+
+TEST(SystemAccounts, KnowsRoot) {
+    EXPECT_EQ(system_accounts().uid_of("root").value(), 0U);
+    EXPECT_EQ(system_accounts().gid_of("root").value(), 0U);
+    EXPECT_EQ(system_accounts().uid_of("no such user").value(), std::nullopt);
+    EXPECT_EQ(system_accounts().gid_of("").value(), std::nullopt);
+    EXPECT_TRUE(parse_config("", "x.toml"));
+}
+
+}  // namespace
+}  // namespace vfb::broker
