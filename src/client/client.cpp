@@ -50,7 +50,7 @@ Error error_of(const Json& reply, const std::string& method) {
                     "vfbrokerd refuses a parameter: " + parameters.dump())
             .error();
     return fail(text.starts_with(service) ? Code::unsupported : Code::failed, "call " + method, {},
-                "vfbrokerd answered " + text, "vfbroker status (does its version fit?)")
+                "vfbrokerd answered " + text, "vfbrokerd and its clients may differ in version")
         .error();
 }
 

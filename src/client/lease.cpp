@@ -10,7 +10,7 @@ using proto::Json;
 
 std::unexpected<Error> unusable(std::string reason) {
     return fail(Code::protocol, "read vfbrokerd's answer", {}, std::move(reason),
-                "vfbroker status (does its version fit?)");
+                "vfbrokerd and its clients may differ in version");
 }
 
 template <class T>

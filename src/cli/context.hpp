@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What the commands share: the options of the whole program, and what the command line chose.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "client/client.hpp"
+
+namespace vfb::cli {
+
+struct Context {
+    std::string socket{proto::kSocketPath};
+    bool json = false;                 // --json of the chosen command
+    std::vector<std::string> command;  // the words after `--`
+    bool command_given = false;        // whether there was a `--`
+    // Set while the command line is read; run afterwards. Returns the exit status.
+    std::function<Result<int>()> action;
+
+    [[nodiscard]] Result<client::Client> connect() const { return client::Client::connect(socket); }
+    void add_json_option(CLI::App& command_app) {
+        command_app.add_flag("--json", json, "Print JSON");
+    }
+};
+
+// Prints on standard output, all of it or an error.
+Result<int> print(std::string_view text);
+// Calls `method` and prints its reply as --json does.
+Result<int> print_reply(const Context& context, std::string_view method,
+                        const proto::Json& parameters);
+
+// One for each file of commands. Both arguments outlive the program's work.
+void add_function_commands(CLI::App& app, Context& context);  // list, show
+void add_pool_command(CLI::App& app, Context& context);
+void add_lease_command(CLI::App& app, Context& context);
+void add_lease_list_commands(CLI::App& app, Context& context);  // leases, release
+void add_run_command(CLI::App& app, Context& context);
+void add_daemon_commands(CLI::App& app, Context& context);  // status, reload
+
+}  // namespace vfb::cli

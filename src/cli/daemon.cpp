@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// vfbroker status, vfbroker reload.
+#include <fmt/format.h>
+
+#include "context.hpp"
+#include "exit_codes.hpp"
+#include "output/fields.hpp"
+#include "output/table.hpp"
+
+namespace vfb::cli {
+namespace {
+
+std::string summary(const proto::Json& status) {
+    std::string out = fmt::format("vfbrokerd {}\n", text(status, "version"));
+    const std::string backends = joined(status, "backends", ", ");
+    out += fmt::format("backends: {}\n", backends.empty() ? "none" : backends);
+    if (const auto& missing = member(status, "missing"); missing.is_object())
+        for (const auto& [name, reason] : missing.items())
+            if (reason.is_string())
+                out += fmt::format("no {}: {}\n", name, reason.get_ref<const std::string&>());
+    if (const auto remapping = yes_no(status, "interruptRemapping"); !remapping.empty())
+        out += fmt::format("interrupt remapping: {}\n", remapping);
+    out += fmt::format("functions: {}\n", number(status, "functions"));
+    for (const auto& problem : elements(status, "problems"))
+        if (problem.is_string())
+            out += fmt::format("problem: {}\n", problem.get_ref<const std::string&>());
+    return out;
+}
+
+Colour colour_of(const std::string& state) {
+    if (state == "ready") return Colour::green;
+    if (state == "applying") return Colour::yellow;
+    return Colour::red;
+}
+
+std::string physical_functions(const proto::Json& status) {
+    Table table({"PF", "ADDRESS", "VFS", "WANTED", "STATE", "PROBLEM"});
+    std::string hints;
+    for (const auto& pf : elements(status, "physicalFunctions")) {
+        const std::string state = text(pf, "state");
+        table.row({{.text = text(pf, "name")},
+                   {.text = text(pf, "address")},
+                   {.text = number(pf, "present")},
+                   {.text = number(pf, "wanted")},
+                   {.text = state, .colour = colour_of(state)},
+                   {.text = text(pf, "problem")}});
+        if (const auto hint = text(pf, "hint"); !hint.empty())
+            hints += fmt::format("hint for {}: {}\n", text(pf, "name"), hint);
+    }
+    return table.empty() ? "" : "\n" + table.str(colour_wanted()) + hints;
+}
+
+Result<int> status(const Context& context) {
+    if (context.json) return print_reply(context, "Status", proto::Json::object());
+    VFB_TRY(auto client, context.connect());
+    VFB_TRY(const auto reply, client.call("Status", proto::Json::object()));
+    return print(summary(reply.parameters) + physical_functions(reply.parameters));
+}
+
+Result<int> reload(const Context& context) {
+    VFB_TRY(auto client, context.connect());
+    auto reply = client.call("Reload", proto::Json::object());
+    if (reply) return kOk;
+    // A wrong configuration is no wrong use of this command.
+    if (reply.error().code == Code::invalid) reply.error().code = Code::failed;
+    return std::unexpected(std::move(reply.error()));
+}
+
+}  // namespace
+
+void add_daemon_commands(CLI::App& app, Context& context) {
+    auto* status_app = app.add_subcommand("status", "Show what vfbrokerd is doing");
+    context.add_json_option(*status_app);
+    status_app->callback([&context] { context.action = [&context] { return status(context); }; });
+    auto* reload_app = app.add_subcommand("reload", "Read the configuration again (root only)");
+    reload_app->callback([&context] { context.action = [&context] { return reload(context); }; });
+}
+
+}  // namespace vfb::cli

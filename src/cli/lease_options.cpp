@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lease_options.hpp"
+
+namespace vfb::cli {
+namespace {
+
+using Text = std::optional<std::string>;
+using Number = std::optional<std::int64_t>;
+
+CLI::Option* add_text(CLI::App& app, const char* name, Text& value, const char* help,
+                      const char* type) {
+    return app
+        .add_option_function<std::string>(
+            name, [&value](const std::string& given) { value = given; }, help)
+        ->type_name(type);
+}
+
+CLI::Option* add_number(CLI::App& app, const char* name, Number& value, const char* help,
+                        const char* type, std::int64_t most) {
+    return app
+        .add_option_function<std::int64_t>(
+            name, [&value](const std::int64_t& given) { value = given; }, help)
+        ->type_name(type)
+        ->check(CLI::Range(std::int64_t{0}, most).description(""));
+}
+
+void add_switch(CLI::App& app, const char* name, std::optional<bool>& value, const char* help) {
+    app.add_option_function<std::string>(
+           name, [&value](const std::string& given) { value = given == "on"; }, help)
+        ->type_name("on|off")
+        ->check(CLI::IsMember({"on", "off"}).description(""));
+}
+
+}  // namespace
+
+void add_lease_options(CLI::App& app, client::LeaseRequest& request) {
+    constexpr std::int64_t kMostMbits = INT32_MAX;
+    constexpr std::int64_t kMostSeconds = 86400;
+    auto& attributes = request.attributes;
+    add_text(app, "--guest", request.guest, "Name of what the lease serves", "NAME");
+    add_text(app, "--mac", attributes.mac, "MAC address", "MAC");
+    add_number(app, "--vlan", attributes.vlan, "VLAN, 0 for none", "ID", 4094);
+    add_number(app, "--qos", attributes.qos, "VLAN priority", "0-7", 7);
+    add_text(app, "--vlan-protocol", attributes.vlan_protocol, "VLAN protocol", "PROTOCOL")
+        ->check(CLI::IsMember({"802.1Q", "802.1ad"}).description(""))
+        ->type_name("802.1Q|802.1ad");
+    add_switch(app, "--spoof-check", attributes.spoof_check, "Drop frames with another MAC");
+    add_switch(app, "--trust", attributes.trust, "Allow promiscuous mode and MAC changes");
+    add_number(app, "--min-tx-rate", attributes.min_tx_rate, "Least transmit rate", "MBIT",
+               kMostMbits);
+    add_number(app, "--max-tx-rate", attributes.max_tx_rate, "Most transmit rate, 0 for no bound",
+               "MBIT", kMostMbits);
+    add_text(app, "--link-state", attributes.link_state, "Link state", "STATE")
+        ->check(CLI::IsMember({"auto", "up", "down"}).description(""))
+        ->type_name("auto|up|down");
+    add_text(app, "--backend", request.backend, "How VFIO is reached", "BACKEND")
+        ->check(CLI::IsMember({"iommufd", "group"}).description(""))
+        ->type_name("iommufd|group");
+    add_number(app, "--wait", request.wait_seconds, "Wait for free functions", "SECS",
+               kMostSeconds);
+}
+
+}  // namespace vfb::cli

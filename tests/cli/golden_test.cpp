@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What the program asks for, prints and exits with, held in tests/cli/golden/. After a wanted
+// change run this test with VFB_REGENERATE_GOLDEN=1 in the environment, and read the difference.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include "program.hpp"
+
+namespace vfb::test {
+namespace {
+
+struct Case {
+    std::string name;
+    std::vector<std::string> arguments;
+    std::map<std::string, std::string> replies;  // method to recorded reply
+};
+
+const std::vector<Case>& cases() {
+    static const std::vector<Case> all{
+        {"list", {"list"}, {{"List", "list"}}},
+        {"list-all", {"list", "--all"}, {{"List", "list-all"}}},
+        {"list-tree", {"list", "--tree", "--all"}, {{"List", "list-all"}}},
+        {"list-json", {"list", "--json"}, {{"List", "list"}}},
+        {"list-empty", {"list"}, {{"List", "list-empty"}}},
+        {"list-empty-json", {"list", "--json"}, {{"List", "list-empty"}}},
+        {"list-broken", {"list"}, {{"List", "list-broken"}}},
+        {"show-pf", {"show", "0000:01:00.0"}, {{"Show", "show-pf"}}},
+        {"show-vf", {"show", "0000:01:10.0"}, {{"Show", "show-vf"}}},
+        {"show-json", {"show", "0000:01:10.0", "--json"}, {{"Show", "show-vf"}}},
+        {"show-none", {"show", "0000:09:00.0"}, {{"Show", "refuse-not-found"}}},
+        {"show-none-json", {"show", "0000:09:00.0", "--json"}, {{"Show", "refuse-not-found"}}},
+        {"pool", {"pool"}, {{"ListPools", "pools"}}},
+        {"pool-json", {"pool", "--json"}, {{"ListPools", "pools"}}},
+        {"leases", {"leases"}, {{"ListLeases", "leases"}}},
+        {"leases-json", {"leases", "--json"}, {{"ListLeases", "leases"}}},
+        {"lease", {"lease", "net", "--count", "2", "--guest", "web"}, {{"Lease", "lease-node"}}},
+        {"lease-json", {"lease", "net", "--json"}, {{"Lease", "lease-node"}}},
+        {"lease-options",
+         {"lease",           "net",     "--mac",         "02:00:00:00:00:01",
+          "--vlan",          "0",       "--qos",         "3",
+          "--vlan-protocol", "802.1ad", "--spoof-check", "off",
+          "--trust",         "on",      "--min-tx-rate", "10",
+          "--max-tx-rate",   "1000",    "--link-state",  "up",
+          "--backend",       "group",   "--wait",        "5"},
+         {{"Lease", "lease-node"}}},
+        {"lease-exhausted", {"lease", "net", "--count", "2"}, {{"Lease", "refuse-busy"}}},
+        {"lease-denied", {"lease", "net"}, {{"Lease", "refuse-denied"}}},
+        {"lease-timeout", {"lease", "net", "--wait", "5"}, {{"Lease", "refuse-timeout"}}},
+        {"lease-wrong-vlan", {"lease", "net", "--vlan", "5000"}, {}},
+        {"lease-wrong-trust", {"lease", "net", "--trust", "yes"}, {}},
+        {"run-wrong-memlock", {"run", "net", "--memlock", "9Q", "--", "qemu", "{}"}, {}},
+        {"reload-invalid", {"reload"}, {{"Reload", "refuse-configuration"}}},
+        {"release", {"release", "9", "--generation", "5"}, {{"Release", "nothing"}}},
+        {"release-none", {"release", "9"}, {{"Release", "refuse-no-lease"}}},
+        {"release-wrong", {"release", "-1"}, {}},
+        {"status", {"status"}, {{"Status", "status"}}},
+        {"status-json", {"status", "--json"}, {{"Status", "status"}}},
+        {"status-none", {"status"}, {{"Status", "status-none"}}},
+        {"status-unknown", {"status"}, {{"Status", "refuse-unknown"}}},
+        {"reload", {"reload"}, {{"Reload", "nothing"}}},
+        {"reload-denied", {"reload"}, {{"Reload", "refuse-root"}}},
+        {"hang-up", {"status"}, {}},
+        {"no-command", {}, {}},
+        {"unknown-command", {"explode"}, {}},
+        {"unknown-option", {"list", "--fast"}, {}},
+        {"run-no-command", {"run", "net"}, {}},
+        {"run-no-place", {"run", "net", "--", "qemu-system-x86_64", "-m", "1G"}, {}},
+        {"run-two-places", {"run", "net", "--", "qemu-system-x86_64", "{}", "{}"}, {}},
+        {"run-no-program", {"run", "net", "--", "{}"}, {}},
+        {"run-wrong-count", {"run", "net:0", "--", "qemu-system-x86_64", "{}"}, {}},
+        {"run-wrong-option", {"run", "net", "--device-option", "id=x", "--", "qemu", "{}"}, {}},
+        {"run-dpdk-iommufd",
+         {"run", "net", "--backend", "iommufd", "--", "dpdk-testpmd", "{}"},
+         {}},
+        {"command-elsewhere", {"list", "--", "x"}, {}},
+    };
+    return all;
+}
+
+std::string replace_all(std::string text, const std::string& from, const std::string& to) {
+    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
+    return text;
+}
+
+// A record of the whole run. A method without a recorded reply is answered by hanging up.
+std::string record(const Case& the_case) {
+    FakeBroker broker([&](const proto::Call& call) {
+        const auto found = the_case.replies.find(call.method.substr(call.method.rfind('.') + 1));
+        if (found == the_case.replies.end())
+            return Answer{.body = nullptr, .descriptors = {}, .hang_up = true};
+        return Answer{.body = recorded(found->second), .descriptors = {}};
+    });
+    std::vector<std::string> arguments{"--socket", broker.path()};
+    std::string line = "$ vfbroker";
+    for (const auto& argument : the_case.arguments) {
+        arguments.push_back(argument);
+        line += " " + argument;
+    }
+    const auto outcome = run_program(arguments);
+    std::string calls;
+    for (const auto& call : broker.calls())
+        calls += fmt::format("{} {}\n", call.method, call.parameters.dump());
+    const auto text = fmt::format("{}\n---- calls\n{}---- stdout\n{}---- stderr\n{}---- exit {}\n",
+                                  line, calls, outcome.out, outcome.err, outcome.status);
+    return replace_all(text, broker.path(), "SOCKET");
+}
+
+class Golden : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Golden, IsAsRecorded) {
+    const std::string path = fmt::format("{}/golden/{}.txt", VFB_DATA, GetParam().name);
+    const std::string now = record(GetParam());
+    if (std::getenv("VFB_REGENERATE_GOLDEN") != nullptr) std::ofstream(path) << now;
+    EXPECT_EQ(now, read_file(path));
+}
+
+INSTANTIATE_TEST_SUITE_P(Program, Golden, ::testing::ValuesIn(cases()), [](const auto& param_info) {
+    return replace_all(param_info.param.name, "-", "_");
+});
+
+TEST(Golden, NobodyListens) {
+    const auto outcome = run_program({"--socket", "/nowhere/socket", "list", "--json"});
+    EXPECT_EQ(outcome.status, 7);
+    EXPECT_EQ(outcome.err,
+              "vfbroker: cannot reach vfbrokerd at /nowhere/socket: No such file or directory\n"
+              "hint: systemctl start vfbrokerd.socket\n");
+    EXPECT_EQ(proto::Json::parse(outcome.out)["error"]["code"], "not-running");
+}
+
+}  // namespace
+}  // namespace vfb::test

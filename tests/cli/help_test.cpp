@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The manual page says what --help says.
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+
+#include "program.hpp"
+
+namespace vfb::test {
+namespace {
+
+const std::vector<std::string> kCommands{"list",    "show", "pool",   "lease", "leases",
+                                         "release", "run",  "status", "reload"};
+
+std::set<std::string> matches(const std::string& text, const char* pattern) {
+    std::set<std::string> found;
+    const std::regex regex(pattern);
+    for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it)
+        found.insert((*it)[1]);
+    return found;
+}
+
+std::set<std::string> options_of(const std::vector<std::string>& arguments) {
+    const auto outcome = run_program(arguments);
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.err, "");
+    return matches(outcome.out, R"((--[a-z][a-z-]*))");
+}
+
+TEST(Manual, HasEveryOptionAndNoOthers) {
+    std::set<std::string> options = options_of({"--help"});
+    for (const auto& command : kCommands) options.merge(options_of({command, "--help"}));
+    EXPECT_EQ(matches(read_file(VFB_MANUAL), R"(\*(--[a-z][a-z-]*)\*)"), options);
+}
+
+TEST(Manual, HasEveryCommand) {
+    const auto help = run_program({"--help"}).out;
+    const auto listed = matches(help.substr(help.find("Subcommands:")), R"(\n  ([a-z]+) )");
+    EXPECT_EQ(listed, std::set<std::string>(kCommands.begin(), kCommands.end()));
+    EXPECT_EQ(matches(read_file(VFB_MANUAL), R"(\n## ([a-z]+)\n)"), listed);
+}
+
+TEST(Manual, HasEveryExitStatus) {
+    const auto help = run_program({"--help"}).out;
+    EXPECT_EQ(matches(read_file(VFB_MANUAL), R"(\n\*([0-9]+)\*\n)"),
+              matches(help.substr(help.find("Exit status:")), R"(\n  ([0-9]+) )"));
+}
+
+}  // namespace
+}  // namespace vfb::test
