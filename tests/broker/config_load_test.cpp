@@ -69,6 +69,33 @@ TEST_F(ConfigDirectory, AnUnreadableFileIsAnError) {
     EXPECT_THAT(config.error().message(), HasSubstr(path_ + "/x.toml"));
 }
 
+class Everybody : public AccountResolver {
+public:
+    Result<std::optional<uid_t>> uid_of(const std::string&) const override { return 1000; }
+    Result<std::optional<gid_t>> gid_of(const std::string&) const override { return 1000; }
+};
+
+TEST(ManPage, HasExamplesThatAreRight) {
+    std::ifstream page(VFB_MAN_PAGE);
+    std::string example;
+    bool inside = false;
+    int examples = 0;
+    for (std::string line; std::getline(page, line);) {
+        if (line != "```") {
+            if (inside) example += line + "\n";
+            continue;
+        }
+        inside = !inside;
+        if (inside) continue;
+        const auto config = parse_config(example, "example.toml", Everybody());
+        EXPECT_TRUE(config) << config.error().message() << "\n" << example;
+        EXPECT_FALSE(config->pools.empty());
+        ++examples;
+        example.clear();
+    }
+    EXPECT_EQ(examples, 3);
+}
+
 TEST(SystemAccounts, KnowsRoot) {
     EXPECT_EQ(system_accounts().uid_of("root").value(), 0U);
     EXPECT_EQ(system_accounts().gid_of("root").value(), 0U);
