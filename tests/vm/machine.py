@@ -81,14 +81,16 @@ def vfbroker_json(*arguments, **options):
 
 
 def wait_for(what, condition, timeout=LONG):
-    """Until condition() is true (its value is returned); `what` is said when it never was."""
+    """Until condition() is true (its value is returned); `what` (text, or a function that makes
+    it) is said when it never was."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"after {timeout} s still not: {what}")
+            raise AssertionError(f"after {timeout} s still not: "
+                                 f"{what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -147,14 +149,14 @@ class Daemon:
                 os.close(fd)
             if b"READY=1" in message:
                 break
-        self.notify = notify
+        notify.close()
         return self
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
     def wait_for_log(self, pattern, timeout=LONG):
-        return wait_for(f"the log says {pattern}:\n{self.log()}",
+        return wait_for(lambda: f"the log says {pattern}:\n{self.log()}",
                         lambda: re.search(pattern, self.log()), timeout)
 
     def stop(self, how=signal.SIGTERM):
@@ -250,7 +252,7 @@ class Guest:
             if not found and self.process.poll() is not None:
                 raise AssertionError(f"QEMU ended with {self.process.returncode}:\n{self.said()}")
             return found
-        return wait_for(f"the guest says {pattern}:\n{self.said()}", look)
+        return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}", look)
 
     def kill(self):
         self.process.kill()
@@ -267,10 +269,11 @@ class Test(unittest.TestCase):
         self.addCleanup(self.finish)
 
     def finish(self):
-        failed = any(error for _, error in self._outcome.errors) if hasattr(
-            self._outcome, "errors") else not self._outcome.success
+        result = self._outcome.result
+        failed = any(test is self for test, _ in result.failures + result.errors)
+        ended = self.daemon.process.poll()
         self.daemon.stop()
-        if failed:
+        if failed or ended is not None:
             print("--- vfbrokerd said:\n" + self.daemon.log(), flush=True)
         # What the next test starts from: no VFs, and no promise about them.
         shutil.rmtree("/run/vfbroker", ignore_errors=True)

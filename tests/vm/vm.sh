@@ -76,6 +76,9 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# What a boot under emulation would spend seconds on, for nothing here.
+fewer='mitigations=off audit=0 pty.legacy_count=0'
+
 # What runs inside, and with what.
 tty=''
 if [ $# = 0 ]; then
@@ -96,7 +99,8 @@ init=inside${systemd:+-systemd}
         vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init" \
         vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
-        VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd CI "${CI:-}"
+        VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
+        VFB_GUEST_APPEND "console=ttyS0 quiet $fewer" CI "${CI:-}"
 } >"$share/machine.env"
 
 # The machine. Slots are fixed: the first NIC is 0000:01:00.0 whatever else there is.
@@ -105,7 +109,7 @@ args=(
     -accel tcg,thread=multi -M q35,kernel-irqchip=split -cpu max -smp 2 -m "$memory"
     -nodefaults -display none -vga none -no-reboot
     -kernel "$kernel_dir/bzImage" -initrd "$initrd"
-    -append "console=ttyS0 panic=-1 oops=panic mitigations=off audit=0 intel_iommu=on $append"
+    -append "console=ttyS0 panic=-1 oops=panic $fewer intel_iommu=on $append"
     -serial "file:$console"
     -fsdev "local,id=hostroot,path=/,readonly=on,$nine"
     -device virtio-9p-pci,addr=18,fsdev=hostroot,mount_tag=hostroot

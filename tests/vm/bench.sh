@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: ./dev bench [--readme]
+#
+# Measures vfbroker against the same kernel calls made bare and against its peers, each pair
+# alternating in one run, and holds the ratios against the bounds of the README.
+# Exits 1 when a bound is broken. With --readme the table in README.md is replaced.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+case ${1:-} in
+    --help) usage; exit ;;
+    --readme | '') ;;
+    *) die "unknown option '$1'" "./dev bench --help" ;;
+esac
+
+cd "$vfb_repo"
+./dev build --preset release >&2
+build=build/release
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+
+note "a generated host of 4,096 functions"
+python3 tests/bench/scale.py $build >>"$results"
+note "leases, on the kernel with iommufd"
+./dev vm --kernel full -- env VFB_BUILD=$build python3 tests/bench/leases.py $build >>"$results"
+note "creating and binding all VFs of two PFs"
+./dev vm --kernel full --nics 2 -- \
+    $build/tests/bench/provision_bench 5 0000:01:00.0 0000:02:00.0 >>"$results"
+python3 tests/bench/table.py "$results" "${1:-}"
