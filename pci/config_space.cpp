@@ -50,7 +50,7 @@ std::optional<std::uint32_t> ConfigSpace::read_long(unsigned offset) const {
            static_cast<std::uint32_t>(word_of(bytes, 2)) << 16;
 }
 
-std::optional<unsigned> ConfigSpace::find(unsigned id) const {
+std::optional<std::uint32_t> ConfigSpace::find(unsigned id) const {
     if ((header_word(PCI_STATUS) & PCI_STATUS_CAP_LIST) == 0) return std::nullopt;
     const unsigned start =
         header_type() == PCI_HEADER_TYPE_CARDBUS ? PCI_CB_CAPABILITY_LIST : PCI_CAPABILITY_LIST;
@@ -59,7 +59,7 @@ std::optional<unsigned> ConfigSpace::find(unsigned id) const {
     for (int left = 48; left > 0 && offset >= 64; --left) {
         const auto entry = read_long(offset);
         if (!entry || (*entry & 0xff) == 0xff) return std::nullopt;
-        if ((*entry & 0xff) == id) return offset;
+        if ((*entry & 0xff) == id) return entry;
         offset = (*entry >> 8) & 0xfc;
     }
     return std::nullopt;
@@ -78,9 +78,7 @@ std::optional<unsigned> ConfigSpace::find_extended(unsigned id) const {
 }
 
 std::optional<std::uint8_t> ConfigSpace::pcie_type() const {
-    const auto offset = find(PCI_CAP_ID_EXP);
-    if (!offset) return std::nullopt;
-    const auto entry = read_long(*offset);
+    const auto entry = find(PCI_CAP_ID_EXP);
     if (!entry) return std::nullopt;
     const auto flags = *entry >> 16;  // PCI_EXP_FLAGS
     return static_cast<std::uint8_t>((flags & PCI_EXP_FLAGS_TYPE) >> 4);

@@ -53,8 +53,9 @@ private:
         return static_cast<std::uint16_t>(header_[offset] | header_[offset + 1] << 8);
     }
     [[nodiscard]] std::optional<std::uint32_t> read_long(unsigned offset) const;
-    // Offset of a capability; nullopt when there is none.
-    [[nodiscard]] std::optional<unsigned> find(unsigned id) const;
+    // The first four bytes of a capability; nullopt when there is none.
+    [[nodiscard]] std::optional<std::uint32_t> find(unsigned id) const;
+    // Offset of an extended capability.
     [[nodiscard]] std::optional<unsigned> find_extended(unsigned id) const;
 
     UniqueFd fd_;

@@ -179,10 +179,11 @@ std::optional<Reading> FunctionReader::read(const Dir& devices, const Address& a
     read_identity(*dir, function);
     read_attributes(*dir, function);
     auto vf_bars = read_resources(*dir, function);
-    function.netdevs = netdevs_.read(*dir, function.driver == "virtio-pci");
     const auto config = read_config(*dir, function);
     // Removed, and another one has come into its place since it was opened.
     if (!config && !dir->exists("modalias") && !dir->exists("vendor")) return std::nullopt;
+    if (function.header_type != 1)
+        function.netdevs = netdevs_.read(*dir, function.driver == "virtio-pci");
     if (!function.physfn && function.header_type == 0)
         read_sriov(devices, *dir, config ? &*config : nullptr, std::move(vf_bars), reading);
     if (read_parent(devices, *dir, function) == Link::gone) return std::nullopt;

@@ -2,9 +2,13 @@
 #include "pci/inventory.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <iterator>
 #include <set>
+#include <span>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "function_reader.hpp"
@@ -60,6 +64,48 @@ std::optional<std::uint16_t> find_index(const std::vector<VfLink>& links, const 
     const auto at = std::ranges::lower_bound(links, VfLink{.vf = vf.address, .pf = *vf.physfn});
     if (at == links.end() || at->vf != vf.address || at->pf != *vf.physfn) return std::nullopt;
     return at->index;
+}
+
+struct Outcome {
+    std::optional<Reading> reading;
+    std::vector<ReadProblem> problems;
+};
+
+constexpr std::size_t kAtOnce = 64;  // functions that a thread takes
+constexpr std::size_t kWorthAThread = 256;
+constexpr unsigned kMostThreads = 4;
+
+// Reading is waiting: for the kernel's locks, and for devices that answer a register in a
+// microsecond. A large machine is read by a few threads at once.
+std::vector<Outcome> read_each(const Dir& devices, std::span<const Address> addresses,
+                               FunctionReader& first, bool host) {
+    std::vector<Outcome> outcomes(addresses.size());
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&](FunctionReader& reader) {
+        for (;;) {
+            const auto begin = next.fetch_add(kAtOnce);
+            if (begin >= addresses.size()) return;
+            const auto end = std::min(begin + kAtOnce, addresses.size());
+            for (auto i = begin; i < end; ++i)
+                outcomes[i].reading = reader.read(devices, addresses[i], outcomes[i].problems);
+        }
+    };
+    std::vector<std::jthread> helpers;
+    const auto threads = std::min({addresses.size() / kWorthAThread,
+                                   static_cast<std::size_t>(std::thread::hardware_concurrency()),
+                                   static_cast<std::size_t>(kMostThreads)});
+    try {
+        for (std::size_t i = 1; i < threads; ++i)
+            helpers.emplace_back([&work, host] {
+                FunctionReader reader(host);
+                work(reader);
+            });
+    } catch (const std::system_error&) {
+        // No more threads to be had; those that run, and this one, do it.
+    }
+    work(first);
+    helpers.clear();  // joins
+    return outcomes;
 }
 
 }  // namespace
@@ -153,11 +199,11 @@ Result<std::vector<Function>> Inventory::read_all(std::vector<ReadProblem>* prob
     std::vector<VfLink> links;
     std::vector<Function> functions;
     functions.reserve(addresses.size());
-    for (const Address& address : addresses) {
-        auto reading = impl_->reader.read(devices, address, found);
-        if (!reading) continue;
-        add_links(links, address, reading->vfs);
-        functions.push_back(std::move(reading->function));
+    for (Outcome& outcome : read_each(devices, addresses, impl_->reader, impl_->root.is_host())) {
+        std::ranges::move(outcome.problems, std::back_inserter(found));
+        if (!outcome.reading) continue;
+        add_links(links, outcome.reading->function.address, outcome.reading->vfs);
+        functions.push_back(std::move(outcome.reading->function));
     }
     impl_->set_indexes(devices, functions, std::move(links), found);
     const auto slots = read_slots(bus);

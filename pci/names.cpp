@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "names.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <csetjmp>
 #include <cstdarg>
@@ -108,8 +110,12 @@ const std::string& Names::device(std::uint16_t vendor, std::uint16_t device) {
 const std::string& Names::class_name(std::uint32_t class_code) {
     const auto code = class_code >> 8;  // the interface has no part in the name
     const auto [entry, added] = cache_.try_emplace(3ULL << 32 | code);
-    if (added) entry->second = look_up(PCI_LOOKUP_CLASS, static_cast<int>(code), -1);
-    return entry->second;
+    std::string& name = entry->second;
+    if (added) name = look_up(PCI_LOOKUP_CLASS, static_cast<int>(code), -1);
+    // Of a subclass that it does not know libpci gives the class with the number behind it.
+    const auto number = fmt::format(" [{:04x}]", code);
+    if (added && name.ends_with(number)) name.resize(name.size() - number.size());
+    return name;
 }
 
 std::optional<Error> Names::take_error() {

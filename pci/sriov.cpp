@@ -138,9 +138,9 @@ Result<std::vector<Address>> create_vfs(const SysRoot& root, const Address& pf, 
     }
 
     Undo undo([](const Error&) {});  // what cannot be undone stands in the error that is returned
-    VFB_TRY(const auto autoprobe, dir.read_optional(kAutoprobe));
-    if (autoprobe && *autoprobe != "0") {
-        undo.add([&dir, former = *autoprobe] { return dir.write(kAutoprobe, former); });
+    VFB_TRY(const auto autoprobe, dir.read_number(kAutoprobe));
+    if (autoprobe != 0) {
+        undo.add([&dir, autoprobe] { return dir.write(kAutoprobe, std::to_string(autoprobe)); });
         if (auto written = dir.write(kAutoprobe, "0"); !written)
             return undo.fail(std::move(written).error());
     }
