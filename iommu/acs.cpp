@@ -70,6 +70,14 @@ std::optional<AcsGap> check(const pci::Function& function, const ConfigSpace& co
     }
 }
 
+// A VF is one of several functions where its PF is, whatever its own header says; VFs of one PF are
+// told apart by the PF.
+bool is_one_of_several(const Functions& functions, const pci::Function& function) {
+    if (!function.physfn) return function.multifunction;
+    const auto pf = functions.find(*function.physfn);
+    return pf != functions.end() && pf->second.multifunction;
+}
+
 bool holds(const Group& group, const pci::Address& address) {
     return std::ranges::find(group.members, address) != group.members.end();
 }
@@ -95,7 +103,8 @@ void look_at(const SysRoot& root, const pci::Function& function, bool shared, Ga
 Gaps find_gaps(const SysRoot& root, const Functions& functions, const pci::Function& function,
                const Group& group) {
     Gaps gaps;
-    if (shares_device(group, function.address)) look_at(root, function, true, gaps);
+    if (is_one_of_several(functions, function) && shares_device(group, function.address))
+        look_at(root, function, true, gaps);
     auto parent = function.parent;
     // No more bridges than buses: an inventory that is wrong must not keep us here for ever.
     for (int depth = 0; parent && depth < 256; ++depth) {

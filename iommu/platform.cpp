@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What the machine as a whole offers: IOMMU, interrupt remapping, unsafe modes.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -20,7 +22,7 @@ std::string kind_of(const Dir& sys, const std::string& unit) {
     if (unit.starts_with("dmar")) return "intel";
     if (unit.starts_with("ivhd")) return "amd";
     if (unit.starts_with("smmu")) return "smmu";
-    const auto bus = sys.link_name("class/iommu/" + unit + "/device/subsystem");
+    const auto bus = sys.link_name(fmt::format("class/iommu/{}/device/subsystem", unit));
     return bus && bus->value_or("") == "virtio" ? "virtio" : "";
 }
 

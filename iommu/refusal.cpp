@@ -128,11 +128,13 @@ Error refuse_shared_group(const Functions& functions, const pci::Address& addres
     std::string reason = fmt::format("group {} also holds {}", verdict.group.value_or(0),
                                      list_obstacles(verdict.obstacles));
     std::vector<std::string> gaps;
+    gaps.reserve(verdict.gaps.size());
     for (const AcsGap& gap : verdict.gaps) gaps.push_back(describe(gap));
     if (!gaps.empty()) reason += fmt::format(": {}", fmt::join(gaps, ", and "));
     std::string hint = how_to_close(verdict.gaps);
     if (can_be_freed(functions, address, verdict.obstacles)) {
         std::vector<std::string> names;
+        names.reserve(verdict.obstacles.size());
         for (const Obstacle& obstacle : verdict.obstacles) names.push_back(obstacle.address.str());
         hint = fmt::format("if the host can do without {}, lease the whole group together; else {}",
                            fmt::join(names, ", "), hint);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Resetting a function and proving that it answers.
+#include "check.hpp"
+
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
 #include "holders.hpp"
@@ -18,26 +20,46 @@ std::string operation_of(const pci::Address& address) {
     return "reset " + address.str();
 }
 
+constexpr const char* kAllOnes = "its config space reads all ones";
+
 std::unexpected<Error> lost(const pci::Address& address, std::string reason) {
     return fail(Code::lost, operation_of(address), address.str(), std::move(reason),
                 "it may have been unplugged or be broken: lspci -vvs " + address.str());
 }
 
-// VFIO makes up the vendor and device id of a VF and hides other registers; the status is the
-// hardware's own, and has bits that are never 1.
+// Registers of a device that is gone read all ones; the status has bits that are never 1. VFIO
+// makes up other registers of a VF, and of the status the bit that says there are capabilities.
+bool is_lost(std::uint16_t status) {
+    return (status | PCI_STATUS_CAP_LIST) == 0xffff;
+}
+
 Result<> check_answers(int device, const pci::Address& address) {
     const auto config = ioctls::region_info(device, VFIO_PCI_CONFIG_REGION_INDEX);
     if (!config)
         return fail_errno(config.error(), operation_of(address), address.str(),
                           "VFIO shows no config space");
-    std::array<std::uint8_t, 2> status{};
-    const ssize_t n = ::pread(device, status.data(), status.size(),
-                              static_cast<off_t>(config->offset + PCI_STATUS));
+    std::uint16_t status = 0xffff;
+    const ssize_t n =
+        ::pread(device, &status, sizeof(status), static_cast<off_t>(config->offset + PCI_STATUS));
     if (n < 0) return lost(address, "its config space cannot be read: " + errno_text(errno));
-    if (n != static_cast<ssize_t>(status.size()) || (status[0] == 0xff && status[1] == 0xff))
-        return lost(address, "its config space reads all ones");
+    if (is_lost(status)) return lost(address, kAllOnes);
     return {};
 }
+
+// Resetting a device that is gone takes the kernel more than a minute: it waits for it to come
+// back.
+Result<> check_before_reset(const SysRoot& root, const pci::Address& address) {
+    const std::string name = "bus/pci/devices/" + address.str() + "/config";
+    const auto config = root.sys().open_file(name, O_RDONLY);
+    if (!config) return std::unexpected(config.error());
+    std::uint16_t status = 0xffff;
+    const ssize_t n = ::pread(config->get(), &status, sizeof(status), PCI_STATUS);
+    if (n < 0) return fail_errno(errno, operation_of(address), address.str());
+    if (is_lost(status)) return lost(address, kAllOnes);
+    return {};
+}
+
+}  // namespace
 
 Result<DeviceInfo> inspect(int device, const pci::Address& address) {
     const auto basics = ioctls::device_info(device);
@@ -68,6 +90,8 @@ Result<DeviceInfo> inspect(int device, const pci::Address& address) {
     return info;
 }
 
+namespace {
+
 std::unexpected<Error> not_resettable(const SysRoot& root, const pci::Address& address) {
     const std::string name = "bus/pci/devices/" + address.str() + "/reset_method";
     const std::string methods = root.sys().read(name).value_or("");
@@ -79,7 +103,7 @@ std::unexpected<Error> not_resettable(const SysRoot& root, const pci::Address& a
 }
 
 Result<DeviceInfo> check(const SysRoot& root, int device, const pci::Address& address) {
-    VFB_TRY(const auto info, inspect(device, address));
+    VFB_TRY(auto info, inspect(device, address));
     if (!info.resettable) return not_resettable(root, address);
     return info;
 }
@@ -92,6 +116,7 @@ Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& addr
     // owner's. The kernel does not tell, so look.
     VFB_TRY(const auto holders, scan_holders(root, address));
     if (!holders.certain.empty()) return refuse_busy(root, operation_of(address), address);
+    VFB_CHECK(check_before_reset(root, address));
     if (backend == Backend::group) {
         VFB_TRY(const auto descriptors, open_group(root, {address}));
         return check(root, descriptors.devices.front().get(), address);

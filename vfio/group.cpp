@@ -63,11 +63,12 @@ Result<UniqueFd> open_node(const Opening& opening) {
 
 Result<> attach(const Opening& opening, int group, int container) {
     const auto flags = ioctls::group_flags(group);
-    if (!flags) return refuse_container(opening.operation, opening.address, flags.error());
+    if (!flags)
+        return refuse_container(opening.root, opening.operation, opening.address, flags.error());
     if ((*flags & VFIO_GROUP_FLAGS_VIABLE) == 0)
-        return refuse_container(opening.operation, opening.address, EBUSY);
+        return refuse_container(opening.root, opening.operation, opening.address, EBUSY);
     if (const auto done = ioctls::set_container(group, container); !done)
-        return refuse_container(opening.operation, opening.address, done.error());
+        return refuse_container(opening.root, opening.operation, opening.address, done.error());
     if (const auto done = ioctls::set_type1v2(container); !done)
         return refuse_attach(opening.root, opening.operation, opening.address, done.error());
     return {};

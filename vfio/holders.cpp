@@ -26,6 +26,7 @@ enum class Match { no, possible, certain };
 // What an open file must be to be the function's.
 struct Wanted {
     std::vector<std::string> paths;  // as a descriptor's link shows them
+    std::string devices;             // the folder of device nodes, with a slash at its end
     std::vector<dev_t> numbers;
     std::string address;
     bool deleted_cdevs = false;  // its cdev has lost its name
@@ -43,6 +44,7 @@ std::optional<dev_t> device_number(int dir, const std::string& name) {
 Result<Wanted> what_to_find(const SysRoot& root, const pci::Address& address) {
     Wanted wanted;
     wanted.address = address.str();
+    wanted.devices = root.dev().path() + "/";
     std::vector<std::string> nodes;
     const auto found = find_nodes(root, address);
     if (found && found->cdev) nodes.push_back(*found->cdev);
@@ -84,8 +86,7 @@ Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
     if (std::ranges::find(wanted.paths, path) != wanted.paths.end()) return Match::certain;
     // In a container the node can have another path. Only what may be a device is looked at: a
     // file on a dead server must not hold this process up.
-    if (!path.starts_with('/') || !(path.contains("vfio") || path.contains("/dev/")))
-        return Match::no;
+    if (!path.contains("vfio") && !path.starts_with(wanted.devices)) return Match::no;
     const auto number = device_number(process.fd(), "fd/" + fd);
     return number && std::ranges::find(wanted.numbers, *number) != wanted.numbers.end()
                ? Match::certain
@@ -93,7 +94,7 @@ Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
 }
 
 // Adds one process to the answer. One that ends while it is looked at holds nothing.
-void look_into(const Dir& proc, pid_t pid, const Wanted& wanted, Holders& holders) {
+void look_into(const Dir& proc, pid_t pid, bool self, const Wanted& wanted, Holders& holders) {
     const auto process = proc.open_dir(std::to_string(pid));
     if (!process) return;
     const auto descriptors = process->list("fd");
@@ -107,7 +108,8 @@ void look_into(const Dir& proc, pid_t pid, const Wanted& wanted, Holders& holder
         best = std::max(best, match(*process, fd, wanted));
         if (best == Match::certain) break;
     }
-    if (best == Match::no) return;
+    if (self) holders.self = best == Match::certain;
+    if (self || best == Match::no) return;
     auto& list = best == Match::certain ? holders.certain : holders.possible;
     list.push_back({.pid = pid, .name = process_name(proc, pid)});
 }
@@ -120,8 +122,9 @@ Result<Holders> scan_holders(const SysRoot& root, const pci::Address& address) {
     Holders holders;
     for (const std::string& name : names) {
         const auto pid = parse_number(name);
-        if (!pid || *pid <= 0 || (root.is_host() && *pid == ::getpid())) continue;
-        look_into(root.proc(), static_cast<pid_t>(*pid), wanted, holders);
+        if (!pid || *pid <= 0) continue;
+        const bool self = root.is_host() && *pid == ::getpid();
+        look_into(root.proc(), static_cast<pid_t>(*pid), self, wanted, holders);
     }
     std::ranges::sort(holders.certain, {}, &Holder::pid);
     std::ranges::sort(holders.possible, {}, &Holder::pid);
@@ -135,6 +138,7 @@ Result<std::vector<Holder>> find_holders(const SysRoot& root, const pci::Address
 
 std::string describe(const std::vector<Holder>& holders) {
     std::vector<std::string> texts;
+    texts.reserve(holders.size());
     for (const Holder& holder : holders)
         texts.push_back(fmt::format("pid {} ({})", holder.pid, holder.name));
     return fmt::format("{}", fmt::join(texts, ", "));
@@ -142,6 +146,7 @@ std::string describe(const std::vector<Holder>& holders) {
 
 std::string describe_open(const Holders& holders) {
     if (!holders.certain.empty()) return "open in " + describe(holders.certain);
+    if (holders.self) return "open in this process already";
     if (!holders.possible.empty())
         return "open elsewhere, perhaps in " + describe(holders.possible);
     if (holders.hidden != 0)

@@ -12,6 +12,7 @@ struct Holders {
     // Processes with a VFIO device open that cannot be told apart: before Linux 6.17 a device
     // descriptor does not say of which function it is.
     std::vector<Holder> possible;
+    bool self = false;    // the calling process has it open, too
     unsigned hidden = 0;  // processes that this one may not look into
 };
 Result<Holders> scan_holders(const SysRoot& root, const pci::Address& address);

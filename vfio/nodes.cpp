@@ -3,6 +3,8 @@
 // Where VFIO has put a function.
 #include "nodes.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 namespace vfb::vfio {
@@ -56,7 +58,7 @@ Result<Nodes> find_nodes(const SysRoot& root, const pci::Address& address) {
     Nodes nodes;
     // `dev` is its number as a character device: only there with VFIO_DEVICE_CDEV.
     const std::string node = "vfio/devices/" + *name;
-    if (root.sys().exists(folder_of(address) + "/vfio-dev/" + *name + "/dev") &&
+    if (root.sys().exists(fmt::format("{}/vfio-dev/{}/dev", folder_of(address), *name)) &&
         root.dev().exists(node))
         nodes.cdev = node;
     VFB_TRY(nodes.group, group_node(root, address));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "refusal.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "holders.hpp"
@@ -16,22 +18,62 @@ std::unexpected<Error> refuse(Code code, int errnum, const std::string& operatio
     return error;
 }
 
-std::string explain_hint(const pci::Address& address) {
-    return "vfbroker explain " + address.str() + " shows the members of its group";
+// The group that a function is in now.
+std::optional<iommu::Group> group_of(const SysRoot& root, const pci::Address& address) {
+    const auto name = root.sys().link_name("bus/pci/devices/" + address.str() + "/iommu_group");
+    const auto number = name && *name ? parse_number(**name) : std::nullopt;
+    if (!number) return std::nullopt;
+    auto group = iommu::read_group(root, static_cast<std::uint32_t>(*number));
+    if (!group) return std::nullopt;
+    return std::move(*group);
 }
 
-// EPERM has two causes: no interrupt remapping, or memory that the firmware has reserved.
-std::unexpected<Error> refuse_isolation(const SysRoot& root, const std::string& operation,
-                                        const pci::Address& address, int errnum) {
-    const auto platform = iommu::read_platform(root);
-    if (platform && platform->interrupt_remapping.value_or(false))
-        return refuse(Code::not_viable, errnum, operation, address,
-                      "the IOMMU driver does not let it go, as for functions whose memory the "
-                      "firmware has reserved (RMRR)",
-                      "a `direct` line in the group's reserved_regions shows it: look in the "
-                      "firmware settings for what uses the card");
-    return refuse(Code::not_viable, errnum, operation, address, "interrupts are not remapped",
+// Why its group is not viable, as far as the drivers of the members tell: the inventory is not at
+// hand here, and the little that a verdict needs of it is.
+std::optional<Error> not_viable(const SysRoot& root, const pci::Address& address,
+                                const iommu::Group& group) {
+    pci::Function function;
+    function.address = address;
+    function.group = group.number;
+    const auto verdict = iommu::judge(root, {{address, function}}, address);
+    return verdict ? verdict->refusal : std::nullopt;
+}
+
+// The group is partly in other hands, and the kernel names nobody: those of a driver of the host,
+// or of another process that has another member.
+std::unexpected<Error> refuse_group(const SysRoot& root, const std::string& operation,
+                                    const pci::Address& address, int errnum) {
+    const std::string hint =
+        "vfbroker explain " + address.str() + " shows the members of its group";
+    const auto group = group_of(root, address);
+    if (group) {
+        if (const auto why = not_viable(root, address, *group))
+            return refuse(Code::not_viable, errnum, operation, address, why->reason, hint);
+        for (const pci::Address& member : group->members) {
+            const auto holders = scan_holders(root, member);
+            if (holders && (holders->self || !holders->certain.empty()))
+                return refuse(Code::busy, errnum, operation, address,
+                              fmt::format("{} of its group is {}", member, describe_open(*holders)),
+                              hint);
+        }
+    }
+    return refuse(Code::busy, errnum, operation, address, "another member of its group is in use",
+                  hint);
+}
+
+std::unexpected<Error> refuse_interrupts(const SysRoot& root, const std::string& operation,
+                                         const pci::Address& address) {
+    return refuse(Code::not_viable, EPERM, operation, address, "interrupts are not remapped",
                   iommu::interrupt_remapping_hint(root));
+}
+
+// Whether EPERM can be for the interrupts' sake.
+bool lacks_remapping(const SysRoot& root, Backend backend) {
+    const auto platform = iommu::read_platform(root);
+    if (!platform) return true;
+    const bool allowed = backend == Backend::iommufd ? platform->unsafe_interrupts_iommufd
+                                                     : platform->unsafe_interrupts_type1;
+    return !allowed && !platform->interrupt_remapping.value_or(false);
 }
 
 std::unexpected<Error> refuse_token(const std::string& operation, const pci::Address& address,
@@ -87,15 +129,12 @@ std::unexpected<Error> refuse_bind(const SysRoot& root, const pci::Address& addr
     switch (errnum) {
         case EINVAL:  // bound by another descriptor already
             return refuse_busy(root, operation, address);
-        case EBUSY: {  // its group is open, or another member has another owner
-            const auto holders = scan_holders(root, address);
-            if (holders && !holders->certain.empty()) return refuse_busy(root, operation, address);
-            return refuse(Code::busy, errnum, operation, address,
-                          "its group is in use by a driver of the host or by another context",
-                          explain_hint(address));
-        }
-        case EPERM:
-            return refuse_isolation(root, operation, address, errnum);
+        case EPERM:  // the group is another context's or a host driver's, unless:
+            if (lacks_remapping(root, Backend::iommufd))
+                return refuse_interrupts(root, operation, address);
+            return refuse_group(root, operation, address, errnum);
+        case EBUSY:  // the group is open
+            return refuse_group(root, operation, address, errnum);
         case EACCES:
             return refuse_token(operation, address, errnum);
         case ENODEV:
@@ -112,19 +151,23 @@ std::unexpected<Error> refuse_bind(const SysRoot& root, const pci::Address& addr
     }
 }
 
-std::unexpected<Error> refuse_container(const std::string& operation, const pci::Address& address,
-                                        int errnum) {
-    if (errnum == EBUSY)
-        return refuse(Code::not_viable, errnum, operation, address,
-                      "another member of its group is bound to a driver of the host",
-                      explain_hint(address));
+std::unexpected<Error> refuse_container(const SysRoot& root, const std::string& operation,
+                                        const pci::Address& address, int errnum) {
+    if (errnum == EBUSY) return refuse_group(root, operation, address, errnum);
     return refuse(code_of_errno(errnum), errnum, operation, address,
                   "the group cannot join a container", "dmesg may say more");
 }
 
 std::unexpected<Error> refuse_attach(const SysRoot& root, const std::string& operation,
                                      const pci::Address& address, int errnum) {
-    if (errnum == EPERM) return refuse_isolation(root, operation, address, errnum);
+    if (errnum == EPERM && lacks_remapping(root, Backend::group))
+        return refuse_interrupts(root, operation, address);
+    if (errnum == EPERM)
+        return refuse(Code::not_viable, errnum, operation, address,
+                      "the IOMMU driver does not let it go, as for functions whose memory the "
+                      "firmware has reserved (RMRR)",
+                      "a `direct` line in the group's reserved_regions shows it: look in the "
+                      "firmware settings for what uses the card");
     return refuse(code_of_errno(errnum), errnum, operation, address,
                   "the IOMMU cannot attach its group", "dmesg may say more");
 }

@@ -16,8 +16,8 @@ std::unexpected<Error> refuse_open(const SysRoot& root, const std::string& node,
 // VFIO_DEVICE_BIND_IOMMUFD of a cdev.
 std::unexpected<Error> refuse_bind(const SysRoot& root, const pci::Address& address, int errnum);
 // VFIO_GROUP_SET_CONTAINER: EBUSY says that the group is not viable.
-std::unexpected<Error> refuse_container(const std::string& operation, const pci::Address& address,
-                                        int errnum);
+std::unexpected<Error> refuse_container(const SysRoot& root, const std::string& operation,
+                                        const pci::Address& address, int errnum);
 // VFIO_SET_IOMMU, which attaches the group.
 std::unexpected<Error> refuse_attach(const SysRoot& root, const std::string& operation,
                                      const pci::Address& address, int errnum);
