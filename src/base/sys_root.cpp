@@ -173,9 +173,17 @@ Result<Dir::Owner> Dir::owner(const std::string& name) const {
 
 Result<> Dir::set_owner(const std::string& name, const Owner& wanted) const {
     const std::string operation = "give " + path(name) + " to uid " + std::to_string(wanted.uid);
-    if (::fchownat(fd_.get(), name.c_str(), wanted.uid, wanted.gid, AT_SYMLINK_NOFOLLOW) != 0)
+    // Held by a descriptor, so that nothing can put a link to another file in its place between the
+    // steps: chmod(2) would follow it. O_PATH opens no device.
+    VFB_TRY(const auto node, open_file(name, O_PATH | O_NOFOLLOW));
+    struct stat st{};
+    if (::fstat(node.get(), &st) != 0) return fail_errno(errno, operation, path(name));
+    if (S_ISLNK(st.st_mode))
+        return fail(Code::invalid, operation, path(name), "it is a symbolic link");
+    if (::fchownat(node.get(), "", wanted.uid, wanted.gid, AT_EMPTY_PATH) != 0)
         return fail_errno(errno, operation, path(name));
-    if (::fchmodat(fd_.get(), name.c_str(), wanted.mode, 0) != 0)
+    // fchmod(2) takes no O_PATH descriptor, fchmodat2(2) came with Linux 6.6.
+    if (::chmod(("/proc/self/fd/" + std::to_string(node.get())).c_str(), wanted.mode) != 0)
         return fail_errno(errno, operation, path(name));
     VFB_TRY(const auto now, owner(name));
     if (now != wanted)

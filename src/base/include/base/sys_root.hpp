@@ -51,7 +51,7 @@ public:
     [[nodiscard]] Result<UniqueFd> open_file(const std::string& name, int flags) const;
     [[nodiscard]] Result<Dir> open_dir(const std::string& name) const;
 
-    // Ownership and mode of a node; changes are read back.
+    // Ownership and mode of a node; changes are read back. A symbolic link is refused.
     struct Owner {
         uid_t uid = 0;
         gid_t gid = 0;
