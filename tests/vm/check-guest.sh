@@ -34,12 +34,11 @@ fi
 ulimit -l unlimited
 started=$SECONDS
 setpriv --reuid $nobody --regid $nobody --clear-groups \
-    qemu-system-x86_64 -accel tcg -M q35,hpet=off,sata=off,smbus=off,i8042=off -cpu max -m 256M -nodefaults -nographic -serial stdio \
-    -no-reboot -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
-    -device pcie-root-port,id=rp1 "${device[@]}" \
+    qemu-system-x86_64 -accel tcg -M q35 -cpu max -m 256M -nodefaults -nographic -serial stdio \
+    -no-reboot -device pcie-root-port,id=rp1 "${device[@]}" \
     -kernel "$VFB_GUEST_KERNEL" -initrd "$VFB_GUEST_INITRD" \
     -append "$VFB_GUEST_APPEND vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1" \
-    </dev/null | sed -u 's/\r//g' | tee /tmp/guest.log | while read -r l; do echo "$((SECONDS-started)) $l"; done
+    </dev/null | sed -u 's/\r//g' | tee /tmp/guest.log
 note "the guest took $((SECONDS - started)) s"
 grep -q '^GUEST .*mac=02:00:00:00:00:01 driver=igbvf' /tmp/guest.log
 grep -q '^GUEST ping ok' /tmp/guest.log

@@ -100,7 +100,7 @@ init=inside${systemd:+-systemd}
         vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
-        VFB_GUEST_APPEND "console=ttyS0 quiet $fewer" CI "${CI:-}"
+        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" CI "${CI:-}"
 } >"$share/machine.env"
 
 # The machine. Slots are fixed: the first NIC is 0000:01:00.0 whatever else there is.
