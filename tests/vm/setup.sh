@@ -45,13 +45,16 @@ export DEBIAN_FRONTEND=noninteractive
 # The suite comes from the mirror that this machine already uses for Debian 12 itself.
 add_backports() {
     local uri signed_by
+    # Stanzas of deb822 files, in which the order of the fields is free, and lines of the old kind.
     uri=$(awk '
-        FNR == 1 { uris = "" }
-        /^$/ { uris = "" }
+        function stanza() { if (uris && suites ~ / bookworm( |$)/) { print uris; done = 1; exit }
+                            uris = suites = "" }
+        FNR == 1 || /^$/ { stanza() }
         /^URIs:/ { uris = $2 }
-        /^Suites:/ && / bookworm( |$)/ && uris { print uris; exit }
-        /^deb / { for (i = 2; i < NF; i++) if ($i ~ /^[a-z+]+:/ && $(i + 1) == "bookworm") {
-                      print $i; exit } }
+        /^Suites:/ { suites = $0 }
+        /^deb / { for (i = 2; i < NF; i++)
+                      if ($i ~ /^[a-z+]+:/) { uris = $i; suites = " " $(i + 1); stanza() } }
+        END { if (!done) stanza() }
     ' /dev/null /etc/apt/sources.list.d/*.sources /etc/apt/sources.list \
         /etc/apt/sources.list.d/*.list 2>/dev/null || true)
     [ -n "$uri" ] || die "no apt source has the suite bookworm" \
