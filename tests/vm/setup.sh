@@ -44,7 +44,9 @@ export DEBIAN_FRONTEND=noninteractive
 
 # The suite comes from the mirror that this machine already uses for Debian 12 itself.
 add_backports() {
-    local uri signed_by
+    local uri signed_by sources
+    mapfile -t sources < <(find /etc/apt/sources.list /etc/apt/sources.list.d -type f \
+        '(' -name '*.list' -o -name '*.sources' ')' 2>/dev/null)
     # Stanzas of deb822 files, in which the order of the fields is free, and lines of the old kind.
     uri=$(awk '
         function stanza() { if (uris && suites ~ / bookworm( |$)/) { print uris; done = 1; exit }
@@ -55,8 +57,7 @@ add_backports() {
         /^deb / { for (i = 2; i < NF; i++)
                       if ($i ~ /^[a-z+]+:/) { uris = $i; suites = " " $(i + 1); stanza() } }
         END { if (!done) stanza() }
-    ' /dev/null /etc/apt/sources.list.d/*.sources /etc/apt/sources.list \
-        /etc/apt/sources.list.d/*.list 2>/dev/null || true)
+    ' "${sources[@]}")
     [ -n "$uri" ] || die "no apt source has the suite bookworm" \
         "this needs Debian 12; see /etc/apt/sources.list.d"
     signed_by=/usr/share/keyrings/debian-archive-keyring.gpg
