@@ -24,7 +24,8 @@ struct Binding {
 Result<Binding> current_binding(const SysRoot& root, const Address& address);
 
 // Binds to `driver` (`vfio-pci` or a vfio variant driver): sets driver_override, unbinds what is
-// bound, probes, and verifies the `driver` link, since a probe that bound nothing reports success.
+// bound, asks the driver to bind, which gives the reason when it refuses (drivers_probe reports
+// success in any case), and verifies the `driver` link. Call it as pci::bind(): std::bind is about.
 // Loads nothing: when the driver is missing, the error says which module to load. Returns what was
 // there before. Already bound: nothing is written but a missing driver_override. On failure the
 // former state is put back.

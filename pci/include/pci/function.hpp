@@ -28,7 +28,8 @@ struct Bar {
 struct SrIov {
     std::uint16_t total = 0;    // sriov_totalvfs: what the driver allows
     std::uint16_t enabled = 0;  // counted from the virtfnN links (reading sriov_numvfs can block)
-    // From config space; absent where only 64 bytes of it can be read (no CAP_SYS_ADMIN).
+    // From config space. Where only 64 bytes of it can be read (no CAP_SYS_ADMIN), offset, stride
+    // and vf_device are those of sysfs, and the others absent.
     std::optional<std::uint16_t> initial;  // InitialVFs
     std::optional<std::uint16_t> offset;
     std::optional<std::uint16_t> stride;

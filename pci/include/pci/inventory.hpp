@@ -28,15 +28,18 @@ struct ReadProblem {
 
 class Inventory {
 public:
-    // `names` false leaves the pci.ids database unread (fields *_name stay empty).
+    // `root` must outlive this. `names` false leaves the pci.ids database unread (fields *_name
+    // stay empty). One thread at a time.
     explicit Inventory(const SysRoot& root, bool names = true);
     ~Inventory();
     Inventory(const Inventory&) = delete;
     Inventory& operator=(const Inventory&) = delete;
 
     // Every function of the machine, in order of address. A function that vanishes while it is
-    // being read is left out silently; one with unreadable attributes is reported with what could
-    // be read, and a problem is added.
+    // being read is left out silently, and so is a VF between its `add` and its `change` event,
+    // while it has no link to its PF; one with unreadable attributes is reported with what could be
+    // read, and a problem is added. Code::unsupported when the kernel has no PCI. A large machine
+    // is read by up to four threads, which are gone when this returns.
     Result<std::vector<Function>> read_all(std::vector<ReadProblem>* problems = nullptr);
     // Code::not_found when there is no such function (or it vanished meanwhile).
     Result<Function> read(const Address& address, std::vector<ReadProblem>* problems = nullptr);

@@ -21,7 +21,8 @@ namespace vfb::pci {
 // Errors, each with remedy: the PF has VFs already (Code::busy: nothing is ever zeroed here), more
 // than total (Code::invalid), no PF driver or one without SR-IOV, no MMIO space or bus numbers, no
 // MSI-X vectors, fewer VFs than asked for (Code::exhausted; those that came are removed again).
-// sriov_drivers_autoprobe is put back to what it was when creation fails.
+// sriov_drivers_autoprobe is put back to what it was when creation fails. On success it stays off:
+// an idle VF must not get a kernel driver, and a binding by driver_override works all the same.
 Result<std::vector<Address>> create_vfs(const SysRoot& root, const Address& pf, unsigned count,
                                         std::chrono::milliseconds timeout);
 

@@ -16,6 +16,8 @@
 namespace vfb::pci {
 
 struct Uevent {
+    // A new VF is announced by `add`, and by `change` when the links between it and its PF are
+    // made.
     enum class Kind { add, remove, change, bind, unbind, other, overrun };
     Kind kind = Kind::other;
     std::string subsystem;           // `pci`, `net`, `vfio-dev`, `block`, ...
