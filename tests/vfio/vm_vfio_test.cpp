@@ -97,6 +97,7 @@ TEST_F(Plain, ResetAndCheckFindsAWorkingVf) {
 
 TEST_F(Plain, SeveralVfsAreCheckedAtOnce) {
     std::vector<std::jthread> threads;
+    threads.reserve(vfs.size());
     for (const pci::Address& vf : vfs)
         threads.emplace_back([&, vf] {
             const auto info = reset_and_check(root, vf, backends().front());
@@ -185,8 +186,10 @@ TEST_F(Plain, UnbindingThatWaitsNamesWhoHoldsIt) {
                                                : take(root, vfs[0], backend);
         });
         ASSERT_TRUE(other.took());
-        std::jthread unbinding(
-            [&] { (void)root.sys().write("bus/pci/drivers/vfio-pci/unbind", vfs[0].str()); });
+        std::jthread unbinding([&] {
+            const auto done = root.sys().write("bus/pci/drivers/vfio-pci/unbind", vfs[0].str());
+            EXPECT_TRUE(done.has_value()) << done.error().message();
+        });
         std::this_thread::sleep_for(std::chrono::seconds(1));
         EXPECT_FALSE(find_nodes(root, vfs[0]).has_value());
         EXPECT_THAT(find_holders(root, vfs[0]).value(), Contains(Field(&Holder::pid, other.pid())));
