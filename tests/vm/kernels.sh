@@ -28,7 +28,8 @@ progress() {
 
 # make_full DIR: builds the kernel and puts it into DIR.
 make_full() {
-    local tree=$vfb_cache/build/$$ log=$vfb_cache/build/kernel.log start=$SECONDS option pid
+    local tree=$vfb_cache/build/full log=$vfb_cache/build/kernel.log start=$SECONDS option pid
+    # What a run that was killed left; the lock is ours.
     rm -rf "$tree"
     mkdir -p "$tree"
     note "unpacking /usr/src/$source_package.tar.xz"
