@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# clang-tidy over every C++ file that build/dev compiles. What was clean is not looked at again
+# clang-tidy over every C++ file that build/dev compiles, tests excepted. What was clean is not looked at again
 # until its text, a header of it, its flags or .clang-tidy change.
 
 set -euo pipefail
