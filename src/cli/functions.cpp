@@ -47,14 +47,14 @@ void add_row(Table& table, const FunctionSummary& function, const char* indentat
                {.text = function.name.empty() ? function.ids : function.name}});
 }
 
-Table flat(const std::vector<FunctionSummary>& functions) {
+Table flat(const client::FunctionList& functions) {
     Table table = new_table();
     for (const auto& function : functions) add_row(table, function);
     return table;
 }
 
 // VFs below their PF, in the order of their index; a VF whose PF is not listed stands alone.
-Table tree(const std::vector<FunctionSummary>& functions) {
+Table tree(const client::FunctionList& functions) {
     std::map<std::string_view, std::map<std::int64_t, const FunctionSummary*>> vfs;
     for (const auto& function : functions) vfs[function.address];
     for (const auto& function : functions)

@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "proto/scanner.hpp"
-
 namespace vfb::client {
 namespace {
 
@@ -133,21 +131,36 @@ Result<Reply> Client::call(std::string_view method, const Json& parameters,
     return reply;
 }
 
-Result<std::string> Client::call_text(std::string_view method, const Json& parameters) {
+Result<> Client::call_and_scan(std::string_view method, const Json& parameters,
+                               const std::function<void(proto::Scanner&)>& reader) {
     const std::string name = full_name(method);
     VFB_TRY(const auto message, exchange(name, parameters, std::nullopt));
     proto::Scanner scanner(message.text);
-    std::string_view answer = "{}";
+    bool answered = false;
     bool refused = false;
     scanner.object([&](std::string_view key) {
         refused = refused || key == "error";
-        const auto value = scanner.skip();
-        if (key == "parameters") answer = value;
+        if (key != "parameters") {
+            scanner.skip();
+            return;
+        }
+        answered = true;
+        reader(scanner);
     });
-    if (scanner.ok() && !refused) return std::string(answer);
+    if (scanner.ok() && answered && !refused) return {};
+    // Whatever this is, it is not what was asked for: now it pays to know exactly.
     auto body = proto::parse_object(message.text, kLimits);
     if (!body) return hang_up(std::move(body.error()), name);
-    return std::unexpected(error_of(*body, name));
+    if (body->contains("error")) return std::unexpected(error_of(*body, name));
+    return fail(Code::protocol, "call " + name, {}, "vfbrokerd's answer is not what it should be",
+                "vfbrokerd and its clients may differ in version");
+}
+
+Result<std::string> Client::call_text(std::string_view method, const Json& parameters) {
+    std::string answer;
+    VFB_CHECK(call_and_scan(method, parameters,
+                            [&](proto::Scanner& scanner) { answer = scanner.skip(); }));
+    return answer;
 }
 
 }  // namespace vfb::client

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "client/functions.hpp"
 
-#include "proto/scanner.hpp"
-
 namespace vfb::client {
 namespace {
 
@@ -47,28 +45,40 @@ FunctionSummary read_function(Scanner& scanner) {
     return out;
 }
 
-}  // namespace
-
-Result<std::vector<FunctionSummary>> read_functions(std::string_view parameters) {
-    std::vector<FunctionSummary> functions;
-    bool found = false;
-    Scanner scanner(parameters);
+// Absent when there is no list: an answer without one is no empty list.
+std::optional<FunctionList> read_all(Scanner& scanner) {
+    std::optional<FunctionList> functions;
     scanner.object([&](std::string_view key) {
         if (key != "functions") {
             scanner.skip();
             return;
         }
-        found = true;
-        scanner.array([&] { functions.push_back(read_function(scanner)); });
+        functions.emplace();
+        scanner.array([&] { functions->push_back(read_function(scanner)); });
     });
-    if (scanner.ok() && found) return functions;
+    return functions;
+}
+
+std::unexpected<Error> no_list() {
     return fail(Code::protocol, "read vfbrokerd's answer", {}, "it is no list of functions",
                 "vfbrokerd and its clients may differ in version");
 }
 
-Result<std::vector<FunctionSummary>> list(Client& client, bool managed) {
-    VFB_TRY(const auto reply, client.call_text("List", {{"managed", managed}}));
-    return read_functions(reply);
+}  // namespace
+
+Result<FunctionList> list(Client& client, bool managed) {
+    std::optional<FunctionList> functions;
+    VFB_CHECK(client.call_and_scan("List", {{"managed", managed}},
+                                   [&](Scanner& scanner) { functions = read_all(scanner); }));
+    if (!functions) return no_list();
+    return std::move(*functions);
+}
+
+Result<FunctionList> read_functions(std::string_view parameters) {
+    Scanner scanner(parameters);
+    auto functions = read_all(scanner);
+    if (!functions || !scanner.ok()) return no_list();
+    return std::move(*functions);
 }
 
 }  // namespace vfb::client

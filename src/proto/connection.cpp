@@ -27,6 +27,7 @@ void attach(msghdr& header, Control& control, const std::vector<UniqueFd>& descr
     header.msg_control = control.bytes.data();
     header.msg_controllen = CMSG_SPACE(size);
     cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    if (rights == nullptr) return;  // never: the control data has room for one
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(size);

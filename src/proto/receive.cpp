@@ -109,9 +109,16 @@ Result<bool> Connection::next_message(ReceivedText& out) {
         std::ranges::move(arrived_.front().fds, std::back_inserter(message.descriptors));
         arrived_.pop_front();
     }
-    message.text = incoming_.substr(begin_, end - begin_);
+    if (begin_ == 0 && end + 1 == incoming_.size()) {
+        incoming_.resize(end);
+        message.text = std::move(incoming_);
+        incoming_.clear();
+        scanned_ = 0;
+    } else {
+        message.text = incoming_.substr(begin_, end - begin_);
+        begin_ = scanned_ = end + 1;
+    }
     out.messages.push_back(std::move(message));
-    begin_ = scanned_ = end + 1;
     return true;
 }
 
@@ -124,7 +131,8 @@ Result<std::size_t> Connection::read_some() {
         begin_ = 0;
     }
     const std::size_t old = incoming_.size();
-    incoming_.resize(old + kReadBytes);
+    // Appended without being cleared first: the kernel is about to fill it.
+    incoming_.resize_and_overwrite(old + kReadBytes, [](char*, std::size_t size) { return size; });
     Control control;
     iovec data{.iov_base = incoming_.data() + old, .iov_len = kReadBytes};
     msghdr header{};

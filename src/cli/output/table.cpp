@@ -47,7 +47,7 @@ Table::Table(std::vector<std::string> headers) : headers_(std::move(headers)) {
 
 void Table::row(std::vector<Cell> cells) {
     for (std::size_t i = 0; i < cells.size(); ++i) {
-        if (cells[i].text.empty()) cells[i].text = "-";
+        if (cells[i].text.empty()) cells[i].text.push_back('-');
         make_printable(cells[i].text);
         widths_[i] = std::max(widths_[i], width_of(cells[i].text));
     }

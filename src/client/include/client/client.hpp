@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "proto/connection.hpp"
+#include "proto/scanner.hpp"
 
 namespace vfb::client {
 
@@ -36,7 +38,11 @@ public:
     Result<Reply> call(std::string_view method, const proto::Json& parameters,
                        std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
-    // The same without parsing the answer, for long ones: `parameters` is JSON text, unchecked.
+    // The same for long answers, which are read as they stand: `reader` reads the value of
+    // `parameters`, and what it has read counts only when this succeeds.
+    Result<> call_and_scan(std::string_view method, const proto::Json& parameters,
+                           const std::function<void(proto::Scanner&)>& reader);
+    // The answer's parameters as JSON text, unchecked.
     Result<std::string> call_text(std::string_view method, const proto::Json& parameters);
 
     [[nodiscard]] int fd() const { return connection_.fd(); }

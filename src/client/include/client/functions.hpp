@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "client/client.hpp"
 
@@ -31,9 +31,12 @@ struct FunctionSummary {
     std::optional<std::int64_t> lease;
 };
 
+// No vector: its growth would touch half of the memory that a long list costs.
+using FunctionList = std::deque<FunctionSummary>;
+
 // `managed`: without functions that are in no pool and no PF.
-Result<std::vector<FunctionSummary>> list(Client& client, bool managed);
+Result<FunctionList> list(Client& client, bool managed);
 // The parameters of such a reply. Members it does not know are passed over.
-Result<std::vector<FunctionSummary>> read_functions(std::string_view parameters);
+Result<FunctionList> read_functions(std::string_view parameters);
 
 }  // namespace vfb::client
