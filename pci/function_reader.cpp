@@ -107,6 +107,12 @@ std::optional<ConfigSpace> read_config(FunctionDir& dir, Function& function) {
     return config;
 }
 
+// Netdevs are made by drivers, and neither by those of bridges nor by VFIO's.
+bool may_have_netdevs(const Function& function) {
+    return function.driver && function.header_type != 1 &&
+           function.driver->find("vfio") == std::string::npos;
+}
+
 enum class Link { there, gone };
 
 // The bridge above is the folder above. Read last, because the kernel takes this link away before
@@ -182,7 +188,7 @@ std::optional<Reading> FunctionReader::read(const Dir& devices, const Address& a
     const auto config = read_config(*dir, function);
     // Removed, and another one has come into its place since it was opened.
     if (!config && !dir->exists("modalias") && !dir->exists("vendor")) return std::nullopt;
-    if (function.header_type != 1)
+    if (may_have_netdevs(function))
         function.netdevs = netdevs_.read(*dir, function.driver == "virtio-pci");
     if (!function.physfn && function.header_type == 0)
         read_sriov(devices, *dir, config ? &*config : nullptr, std::move(vf_bars), reading);

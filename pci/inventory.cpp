@@ -78,7 +78,7 @@ constexpr unsigned kMostThreads = 4;
 // Reading is waiting: for the kernel's locks, and for devices that answer a register in a
 // microsecond. A large machine is read by a few threads at once.
 std::vector<Outcome> read_each(const Dir& devices, std::span<const Address> addresses,
-                               FunctionReader& first, bool host) {
+                               FunctionReader& first, Names* names, bool host) {
     std::vector<Outcome> outcomes(addresses.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&](FunctionReader& reader) {
@@ -103,6 +103,7 @@ std::vector<Outcome> read_each(const Dir& devices, std::span<const Address> addr
     } catch (const std::system_error&) {
         // No more threads to be had; those that run, and this one, do it.
     }
+    if (names != nullptr) names->load();  // no device is waited for: meanwhile the others begin
     work(first);
     helpers.clear();  // joins
     return outcomes;
@@ -199,7 +200,9 @@ Result<std::vector<Function>> Inventory::read_all(std::vector<ReadProblem>* prob
     std::vector<VfLink> links;
     std::vector<Function> functions;
     functions.reserve(addresses.size());
-    for (Outcome& outcome : read_each(devices, addresses, impl_->reader, impl_->root.is_host())) {
+    for (Outcome& outcome :
+         read_each(devices, addresses, impl_->reader, impl_->names ? &*impl_->names : nullptr,
+                   impl_->root.is_host())) {
         std::ranges::move(outcome.problems, std::back_inserter(found));
         if (!outcome.reading) continue;
         add_links(links, outcome.reading->function.address, outcome.reading->vfs);

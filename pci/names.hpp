@@ -21,6 +21,9 @@ public:
     // `file` empty: where libpci looks by itself. It is read at the first look-up.
     explicit Names(const std::string& file = {});
 
+    // Reads the file now, which takes some ten milliseconds.
+    void load() { vendor(0x8086); }
+
     // Empty when the databases do not know it.
     const std::string& vendor(std::uint16_t vendor);
     const std::string& device(std::uint16_t vendor, std::uint16_t device);
