@@ -107,7 +107,7 @@ typedef struct vfb_lease_options {
     uint64_t memory_lock;      /* RLIMIT_MEMLOCK of this process, in bytes; 0: the pool's bound */
     const char* guest;         /* name of what the lease serves, for people; NULL: none */
     const char* mac;           /* `02:00:00:00:00:01`, only with count 1; NULL: unset */
-    const char* link_state;    /* `auto`, `up` or `down`; NULL: unset */
+    const char* link_state;    /* `auto`, `enable` or `disable`; NULL: unset */
     const char* vlan_protocol; /* `802.1Q` or `802.1ad`; NULL: unset */
     int32_t vlan;              /* 1 to 4094; 0: none; -1: unset */
     int32_t qos;               /* 0 to 7; -1: unset */

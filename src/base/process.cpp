@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/process.hpp"
 
+#include <limits.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <sstream>
 
@@ -46,6 +48,13 @@ Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process) {
         return fail(Code::not_found, operation, std::to_string(process.pid),
                     "the process is gone and its number belongs to another");
     return fd;
+}
+
+Result<std::string> own_program() {
+    std::array<char, PATH_MAX> path{};
+    const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
+    if (n < 0) return fail_errno(errno, "find the running program", "self");
+    return std::string(path.data(), static_cast<std::size_t>(n));
 }
 
 }  // namespace vfb

@@ -78,6 +78,7 @@ Result<std::vector<Slot>> Broker::configure(Config config) {
             slot.key = function.slot;
             slot.pool = lease.pool;
             slot.lease = id;
+            slot.attributes = function.attributes;
             slot.generation = std::max(slot.generation, function.generation);
             if (!slot.address) slot.state = SlotState::leased;
         }

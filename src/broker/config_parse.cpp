@@ -65,7 +65,8 @@ PfConfig parse_pf(const FileContext& context, const std::string& name, const tom
                    .device = pci_id(reader, "device")};
     pf.vfs = static_cast<unsigned>(reader.number("vfs", 1, kMostVfs).value_or(0));
     pf.link_up = reader.flag("link_up").value_or(true);
-    reader.finish();
+    // What is missing most often is only misspelt: saying both would hide the better hint.
+    if (!reader.finish()) return pf;
     if (!has_selector(table))
         reader.report(table, reader.title() + " does not say which PF it is",
                       "give it an address, slot, mac, driver, vendor or device");
@@ -220,7 +221,7 @@ nic::VfAttributes parse_attributes(const FileContext& context, const std::string
             reader.bad(info.name, fmt::format("{} is not {}", quoted(*text), info.expected));
         good = good && nic::value_text(attributes, info.name);
     }
-    reader.finish();
+    (void)reader.finish();
     // Values that only together are wrong.
     if (const auto valid = nic::validate(attributes); good && !valid)
         reader.report(table, fmt::format("{}: {}", reader.title(), valid.error().message()));
@@ -252,7 +253,7 @@ PoolConfig parse_pool(const FileContext& context, const std::string& name,
         pool.attributes = parse_attributes(context, name, *attributes);
     // Known even when it is not given, for the sake of "did you mean".
     (void)reader.get("tenant_may_set");
-    reader.finish();
+    (void)reader.finish();
     if (!table.contains("pf"))
         reader.report(table, reader.title() + " does not say which PF its functions are of",
                       "give it a PF: pf = \"NAME\", with a table [pf.NAME]");
@@ -306,7 +307,7 @@ void parse_file(std::string_view text, const std::string& file, const AccountRes
     each_table(context, root, "pool", [&](const std::string& name, const toml::table& table) {
         config.pools.push_back(parse_pool(context, name, table));
     });
-    root.finish();
+    (void)root.finish();
 }
 
 }  // namespace vfb::broker

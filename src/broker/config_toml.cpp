@@ -102,12 +102,15 @@ void TableReader::each(std::string_view key, std::string_view expected, bool or_
     }
 }
 
-void TableReader::finish() const {
+bool TableReader::finish() const {
+    bool all_known = true;
     for (const auto& [key, value] : table_) {
         if (std::ranges::find(known_, key.str()) != known_.end()) continue;
         context_.report(key.source(), "unknown key " + quoted(key.str()) + " in " + title_,
                         did_you_mean(key.str(), known_));
+        all_known = false;
     }
+    return all_known;
 }
 
 }  // namespace vfb::broker

@@ -28,7 +28,8 @@ struct FileContext {
 
 std::string_view kind_of(const toml::node& node);  // `a number`, `a table`
 
-// Every get is a key that the table knows; finish() reports the keys that no get asked for.
+// Every get is a key that the table knows; finish() reports the keys that no get asked
+// for, and says whether there were none.
 // A value of the wrong kind or out of range is reported and returned as absent.
 class TableReader {
 public:
@@ -51,7 +52,7 @@ public:
     void report(const toml::node& node, std::string text, std::string hint = {}) const {
         context_.report(node.source(), std::move(text), std::move(hint));
     }
-    void finish() const;
+    bool finish() const;
 
     [[nodiscard]] const std::string& title() const { return title_; }
     [[nodiscard]] const FileContext& context() const { return context_; }

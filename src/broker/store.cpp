@@ -139,7 +139,10 @@ void Store::Impl::prepare() {
     put_function.emplace(d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
     settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
-    update_function.emplace(d, "UPDATE lease_function SET lost=? WHERE lease=? AND position=?");
+    update_function.emplace(d,
+                            "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
+                            "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=? "
+                            "WHERE lease=? AND position=?");
     delete_nodes.emplace(d, "DELETE FROM lease_node WHERE lease=?");
     remove_lease.emplace(d, "DELETE FROM lease WHERE id=?");
     put_slot.emplace(d,
@@ -221,12 +224,11 @@ Result<> Store::Impl::write_lease(const Lease& l) {
 Result<> Store::Impl::rewrite_lease(const Lease& lease) {
     VFB_CHECK(settle->start().bind(std::int64_t{lease.settled}).bind(lease.id).run());
     std::int64_t position = 0;
-    for (const LeasedFunction& f : lease.functions)
-        VFB_CHECK(update_function->start()
-                      .bind(std::int64_t{f.lost})
-                      .bind(lease.id)
-                      .bind(position++)
-                      .run());
+    for (const LeasedFunction& f : lease.functions) {
+        update_function->start().bind(std::int64_t{f.lost});
+        bind_attributes(*update_function, f.attributes);
+        VFB_CHECK(update_function->bind(lease.id).bind(position++).run());
+    };
     VFB_CHECK(delete_nodes->start().bind(lease.id).run());
     return put_nodes(lease);
 }

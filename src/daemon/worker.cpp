@@ -10,6 +10,7 @@
 #include <csignal>
 #include <vector>
 
+#include "base/process.hpp"
 #include "log.hpp"
 
 namespace vfb::daemon {
@@ -82,7 +83,7 @@ Result<> Worker::start() {
         return fail_errno(errno, "start a worker process", name_);
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
-    VFB_TRY(const auto program, root_.proc().read_link("self/exe"));
+    VFB_TRY(const auto program, own_program());
     VFB_CHECK(spawn(program, {"vfbrokerd", "--worker", name_, "--root", root_path_}, theirs.get()));
     connection_ = std::make_unique<proto::Connection>(std::move(ours), kLimits);
     VFB_TRY(io_, loop_.watch(connection_->fd(), EPOLLIN, [this](std::uint32_t) { on_io(); }));

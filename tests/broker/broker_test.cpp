@@ -283,8 +283,10 @@ TEST(BrokerRestart, PromisesAreKept) {
         request.pool = "guests";
         request.owner = OwnerKind::process;
         id = *broker->begin(*broker->choose(request, kUser, kBoth), kUser, 77);
-        ASSERT_TRUE(broker->settle(
-            id, {{.path = "vfio/5", .original = {.uid = 3, .gid = 4, .mode = 0640}}}, {}));
+        nic::VfAttributes written;
+        written.vlan = 9;
+        const LentNode node{.path = "vfio/5", .original = {.uid = 3, .gid = 4, .mode = 0640}};
+        ASSERT_TRUE(broker->settle(id, {node}, {written}));
     }
     auto broker = Broker::open(*Store::open(path), 1 << 30);
     ASSERT_TRUE(broker);
@@ -296,6 +298,8 @@ TEST(BrokerRestart, PromisesAreKept) {
     EXPECT_EQ(lease->owner.kind, OwnerKind::process);
     EXPECT_EQ(lease->owner.process, kUser.process);
     EXPECT_EQ(lease->nodes.front().original, (Dir::Owner{.uid = 3, .gid = 4, .mode = 0640}));
+    EXPECT_EQ(lease->functions.front().attributes.vlan, 9);
+    EXPECT_EQ(broker->find({"uplink", 0})->attributes.vlan, 9);
     EXPECT_EQ(broker->find({"uplink", 0})->state, SlotState::leased);
     EXPECT_EQ(broker->find({"uplink", 0})->original->driver, "igbvf");
     // Found where it was, it is still leased; elsewhere it would be other hardware.

@@ -13,7 +13,7 @@ from machine import PF, Peer, run, vfbroker
 class Refusals(machine.Test):
     def assert_unharmed(self):
         self.assertTrue(self.daemon.alive())
-        self.assertEqual(self.pool()["clean"], self.vfs)
+        self.wait_for_clean(self.vfs)
         self.assertEqual(vfbroker("leases").returncode, 0)
 
     def refused(self, *arguments, status, says, hint=None):

@@ -19,6 +19,11 @@ class Units(unittest.TestCase):
         run("systemctl", "daemon-reload")
         run("systemctl", "start", "vfbrokerd.socket")
 
+    def tearDown(self):
+        result = self._outcome.result
+        if any(test is self for test, _ in result.failures + result.errors):
+            print("--- the journal:\n" + self.journal(), flush=True)
+
     def journal(self):
         return run("journalctl", "--unit", "vfbrokerd", "--no-pager", "-o", "cat").stdout
 

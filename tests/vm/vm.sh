@@ -109,7 +109,7 @@ args=(
     -accel tcg,thread=multi -M q35,kernel-irqchip=split -cpu max -smp 2 -m "$memory"
     -nodefaults -display none -vga none -no-reboot
     -kernel "$kernel_dir/bzImage" -initrd "$initrd"
-    -append "console=ttyS0 panic=-1 oops=panic $fewer intel_iommu=on $append"
+    -append "console=ttyS0 no_timer_check panic=-1 oops=panic $fewer intel_iommu=on $append"
     -serial "file:$console"
     -fsdev "local,id=hostroot,path=/,readonly=on,$nine"
     -device virtio-9p-pci,addr=18,fsdev=hostroot,mount_tag=hostroot

@@ -28,4 +28,7 @@ std::string process_name(const Dir& proc, pid_t pid);
 // A pidfd that is proven to be of that very process.
 Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process);
 
+// The program that is running, to start it again in another role.
+Result<std::string> own_program();
+
 }  // namespace vfb
