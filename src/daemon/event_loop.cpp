@@ -10,7 +10,9 @@ struct Source::Holder : std::enable_shared_from_this<Source::Holder> {
     Holder() = default;
     Holder(const Holder&) = delete;
     Holder& operator=(const Holder&) = delete;
-    ~Holder() { sd_event_source_disable_unref(source); }
+    ~Holder() { disconnect(); }
+
+    void disconnect() { source = sd_event_source_disable_unref(source); }
 
     sd_event_source* source = nullptr;
     EventLoop::IoCallback io;
@@ -35,6 +37,23 @@ private:
         return 0;
     }
 };
+
+void Source::reset() {
+    if (holder_) holder_->disconnect();
+    holder_.reset();
+}
+
+Source& Source::operator=(Source&& other) noexcept {
+    if (this != &other) {
+        reset();
+        holder_ = std::move(other.holder_);
+    }
+    return *this;
+}
+
+Source::~Source() {
+    reset();
+}
 
 namespace {
 
@@ -66,7 +85,8 @@ Result<Source> EventLoop::watch(int fd, std::uint32_t events, IoCallback callbac
 }
 
 void EventLoop::set_events(Source& source, std::uint32_t events) {
-    if (source.holder_) (void)sd_event_source_set_io_events(source.holder_->source, events);
+    if (source.holder_ && source.holder_->source != nullptr)
+        (void)sd_event_source_set_io_events(source.holder_->source, events);
 }
 
 Result<Source> EventLoop::after(std::chrono::milliseconds delay, Callback callback) {

@@ -14,12 +14,19 @@
 
 namespace vfb::daemon {
 
-// A registered source; destroying it ends the callbacks. It may be destroyed from its own callback.
+// A registered source; destroying it ends the callbacks, at once: after that its descriptor may be
+// closed, even from its own callback and even when another process has a copy of it (epoll(7) would
+// go on to report such a descriptor, for a source that is gone).
 class Source {
 public:
     Source() = default;
+    Source(Source&&) noexcept = default;
+    Source& operator=(Source&& other) noexcept;
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+    ~Source();
     explicit operator bool() const { return holder_ != nullptr; }
-    void reset() { holder_.reset(); }
+    void reset();
 
 private:
     friend class EventLoop;
