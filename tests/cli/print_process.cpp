@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
         std::printf("%s\"%d\": \"%s\"", separator, fd, target_of(fd).c_str());
         separator = ", ";
     }
+    if (folder != nullptr) ::closedir(folder);
     std::printf("}}\n");
     return 23;
 }
