@@ -118,7 +118,7 @@ Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& addr
     if (!holders.certain.empty()) return refuse_busy(root, operation_of(address), address);
     VFB_CHECK(check_before_reset(root, address));
     if (backend == Backend::group) {
-        VFB_TRY(const auto descriptors, open_group(root, {address}));
+        VFB_TRY(const auto descriptors, open_groups(root, {address}));
         return check(root, descriptors.devices.front().get(), address);
     }
     VFB_TRY(const auto cdev, open_cdev(root, address));

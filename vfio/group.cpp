@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The group backend: container, group, devices, in the order that the kernel wants.
+// The group backend: container, groups, devices, in the order that the kernel wants.
 #include <fcntl.h>
 
 #include <cerrno>
+#include <map>
 
 #include "ioctls.hpp"
 #include "nodes.hpp"
@@ -15,13 +16,23 @@ namespace {
 // What is being opened, for the errors of each step.
 struct Opening {
     const SysRoot& root;
-    const pci::Address& address;  // the first function stands for the group
+    const pci::Address& address;  // the first function stands for its group
     std::string node;
     std::string operation;
 };
 
-Result<std::string> common_node(const SysRoot& root, const std::vector<pci::Address>& functions) {
-    std::optional<std::string> common;
+Opening opening_of(const SysRoot& root, const pci::Address& address, std::string node) {
+    return {.root = root,
+            .address = address,
+            .node = node,
+            .operation = "open " + root.dev().path(node) + " for " + address.str()};
+}
+
+// The node of each function's group.
+Result<std::vector<std::string>> group_nodes(const SysRoot& root,
+                                             const std::vector<pci::Address>& functions) {
+    if (functions.empty()) return fail(Code::invalid, "open a group", "", "no function is named");
+    std::vector<std::string> all;
     for (const pci::Address& address : functions) {
         const std::string operation = "open the group of " + address.str();
         VFB_TRY(const auto nodes, find_nodes(root, address));
@@ -30,13 +41,9 @@ Result<std::string> common_node(const SysRoot& root, const std::vector<pci::Addr
                         "this kernel has no VFIO groups (CONFIG_VFIO_GROUP)",
                         "use the iommufd backend");
         if (is_noiommu(*nodes.group)) return refuse_noiommu(operation, address);
-        if (common && common != nodes.group)
-            return fail(Code::invalid, operation, address.str(),
-                        "it is in another group than " + functions.front().str());
-        common = nodes.group;
+        all.push_back(*nodes.group);
     }
-    if (!common) return fail(Code::invalid, "open a group", "", "no function of it was asked for");
-    return *common;
+    return all;
 }
 
 Result<UniqueFd> open_container(const Opening& opening) {
@@ -61,38 +68,42 @@ Result<UniqueFd> open_node(const Opening& opening) {
     return refuse_open(opening.root, opening.node, std::move(group).error());
 }
 
-Result<> attach(const Opening& opening, int group, int container) {
-    const auto flags = ioctls::group_flags(group);
+// Only the first group of a container sets its IOMMU; those that follow join it.
+Result<UniqueFd> open_in_container(const Opening& opening, int container, bool first) {
+    VFB_TRY(auto group, open_node(opening));
+    const auto flags = ioctls::group_flags(group.get());
     if (!flags)
         return refuse_container(opening.root, opening.operation, opening.address, flags.error());
     if ((*flags & VFIO_GROUP_FLAGS_VIABLE) == 0)
         return refuse_container(opening.root, opening.operation, opening.address, EBUSY);
-    if (const auto done = ioctls::set_container(group, container); !done)
+    if (const auto done = ioctls::set_container(group.get(), container); !done)
         return refuse_container(opening.root, opening.operation, opening.address, done.error());
+    if (!first) return group;
     if (const auto done = ioctls::set_type1v2(container); !done)
         return refuse_attach(opening.root, opening.operation, opening.address, done.error());
-    return {};
+    return group;
 }
 
 }  // namespace
 
-Result<GroupDescriptors> open_group(const SysRoot& root,
-                                    const std::vector<pci::Address>& functions) {
-    VFB_TRY(const auto node, common_node(root, functions));
-    const Opening opening{
-        .root = root,
-        .address = functions.front(),
-        .node = node,
-        .operation = "open " + root.dev().path(node) + " for " + functions.front().str()};
+Result<GroupDescriptors> open_groups(const SysRoot& root,
+                                     const std::vector<pci::Address>& functions) {
+    VFB_TRY(const auto nodes, group_nodes(root, functions));
     GroupDescriptors descriptors;
-    VFB_TRY(descriptors.container, open_container(opening));
-    VFB_TRY(descriptors.group, open_node(opening));
-    VFB_CHECK(attach(opening, descriptors.group.get(), descriptors.container.get()));
-    for (const pci::Address& address : functions) {
-        auto device = ioctls::open_device(descriptors.group.get(), address.str());
+    VFB_TRY(descriptors.container,
+            open_container(opening_of(root, functions.front(), nodes.front())));
+    std::map<std::string, int> groups;
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+        if (!groups.contains(nodes[i])) {
+            VFB_TRY(auto group, open_in_container(opening_of(root, functions[i], nodes[i]),
+                                                  descriptors.container.get(), groups.empty()));
+            groups.emplace(nodes[i], group.get());
+            descriptors.groups.push_back(std::move(group));
+        }
+        auto device = ioctls::open_device(groups.at(nodes[i]), functions[i].str());
         if (!device)
-            return refuse_device("open " + address.str() + " of " + root.dev().path(node), address,
-                                 device.error());
+            return refuse_device("open " + functions[i].str() + " of " + root.dev().path(nodes[i]),
+                                 functions[i], device.error());
         descriptors.devices.push_back(std::move(*device));
     }
     return descriptors;

@@ -144,7 +144,7 @@ void Leasing::open_descriptors(const GrantingPtr& g) {
         hand_over(g, std::move(nodes));
         return;
     }
-    if (lease->backend == vfio::Backend::group) return open_group(g);
+    if (lease->backend == vfio::Backend::group) return open_groups(g);
     if (auto opened = open_iommufd(*g); !opened) return abort(g, std::move(opened).error());
     hand_over(g, std::vector<LentNode>{});
 }
@@ -162,37 +162,26 @@ Result<> Leasing::open_iommufd(Granting& g) {
     return {};
 }
 
-// One container for each group: that is what open_group() hands back, in the order of functions.
-void Leasing::open_group(const GrantingPtr& g) {
+// The devices are opened by the worker of the first: opening resets them.
+void Leasing::open_groups(const GrantingPtr& g) {
     const Lease& lease = *broker_.find_lease(g->id);
-    std::map<std::uint32_t, std::vector<std::size_t>> by_group;
-    for (std::size_t i = 0; i < lease.functions.size(); ++i)
-        if (const auto* slot = broker_.find(lease.functions[i].slot);
-            slot != nullptr && slot->group)
-            by_group[*slot->group].push_back(i);
-    if (by_group.size() != 1)
-        return abort(g, fail(Code::unsupported, fmt::format("hand over lease {}", g->id),
-                             std::to_string(g->id),
-                             fmt::format("its functions are in {} IOMMU groups, and one container "
-                                         "is handed over with one group",
-                                         by_group.size()),
-                             "lease them one by one, or by the iommufd backend")
-                            .error());
     proto::Json addresses = proto::Json::array();
     for (const auto& function : lease.functions) addresses.push_back(function.address.str());
     hardware_.worker_of(lease.functions.front().slot.pf)
-        .call({.operation = "open-group",
+        .call({.operation = "open-groups",
                .parameters = {{"addresses", std::move(addresses)}},
                .timeout = kOpenTimeout,
                .subject = lease.functions.front().address.str(),
                .done =
                    [this, g](Result<WorkerReply> reply) {
                        if (!reply) return abort(g, std::move(reply).error());
-                       g->granted.descriptors = std::move(reply->descriptors);
-                       g->granted.context = 0;
-                       g->granted.groups = {1};
-                       for (std::size_t i = 0; i < g->granted.devices.size(); ++i)
-                           g->granted.devices[i] = i + 2;
+                       Granted& granted = g->granted;
+                       granted.descriptors = std::move(reply->descriptors);
+                       granted.context = 0;
+                       const auto groups = reply->parameters.at("groups").get<std::size_t>();
+                       for (std::size_t i = 0; i < groups; ++i) granted.groups.push_back(1 + i);
+                       for (std::size_t i = 0; i < granted.devices.size(); ++i)
+                           granted.devices[i] = 1 + groups + i;
                        hand_over(g, std::vector<LentNode>{});
                    },
                .part = {},

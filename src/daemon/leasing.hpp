@@ -87,7 +87,7 @@ private:
     void attributes_written(const GrantingPtr& granting);
     void open_descriptors(const GrantingPtr& granting);
     Result<> open_iommufd(Granting& granting);
-    void open_group(const GrantingPtr& granting);
+    void open_groups(const GrantingPtr& granting);
     Result<std::vector<broker::LentNode>> lend_nodes(Granting& granting);
     void hand_over(const GrantingPtr& granting, Result<std::vector<broker::LentNode>> nodes);
     Result<> raise_memory_lock(const Granting& granting) const;

@@ -151,12 +151,12 @@ void Server::next_call(Session& session) {
               .caller = session.caller,
               .call = *call,
               .reply = [this, id = session.id, oneway = call->oneway](
-                           std::string body, std::vector<UniqueFd> descriptors) {
+                           proto::Text body, std::vector<UniqueFd> descriptors) {
                   send(id, std::move(body), std::move(descriptors), oneway);
               }});
 }
 
-void Server::send(std::uint64_t id, std::string body, std::vector<UniqueFd> descriptors,
+void Server::send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors,
                   bool oneway) {
     const auto it = sessions_.find(id);
     if (it == sessions_.end() || it->second->closing) return;

@@ -23,7 +23,7 @@ struct Request {
     broker::Caller caller;
     proto::Call call;
     // Body of the reply (make_reply, make_error, or serialised) and its descriptors.
-    std::function<void(std::string body, std::vector<UniqueFd> descriptors)> reply;
+    std::function<void(proto::Text body, std::vector<UniqueFd> descriptors)> reply;
 };
 
 class Server {
@@ -50,7 +50,7 @@ private:
     Result<std::uint64_t> add(UniqueFd socket);
     void on_io(std::uint64_t id, std::uint32_t events);
     void next_call(Session& session);
-    void send(std::uint64_t id, std::string body, std::vector<UniqueFd> descriptors, bool oneway);
+    void send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors, bool oneway);
     void update_events(Session& session);
     void close(std::uint64_t id, const std::optional<Error>& why);
 

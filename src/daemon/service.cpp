@@ -19,8 +19,9 @@ constexpr unsigned kMaxWait = 24 * 3600;
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
 
-std::string dump(const Json& body) {
-    return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+proto::Text dump(const Json& body) {
+    return std::make_shared<const std::string>(
+        body.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 void succeed(const Request& request, Json parameters, std::vector<UniqueFd> descriptors = {}) {

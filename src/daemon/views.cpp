@@ -13,20 +13,24 @@ namespace vfb::daemon {
 using broker::Slot;
 using broker::SlotState;
 
-const std::string& Views::list_text(bool managed_only) {
+proto::Text Views::list_text(bool managed_only) {
     Kept& kept = managed_only ? managed_ : all_;
-    if (kept.world == world_.version() && kept.broker == broker_.version()) return kept.text;
-    kept = {.world = world_.version(), .broker = broker_.version(), .text = {}};
-    kept.text = R"({"parameters":{"functions":[)";
+    if (kept.text && kept.world == world_.version() && kept.broker == broker_.version())
+        return kept.text;
+    kept = {};  // before the new one is made: there need not be two
+    std::string text = R"({"parameters":{"functions":[)";
     bool first = true;
     for (const auto& [address, function] : world_.functions()) {
         if (managed_only && !function.is_pf() && broker_.find_at(address) == nullptr) continue;
-        if (!first) kept.text += ',';
+        if (!first) text += ',';
         first = false;
-        kept.text += summary(function).dump(-1, ' ', false, Json::error_handler_t::replace);
+        text += summary(function).dump(-1, ' ', false, Json::error_handler_t::replace);
     }
-    kept.text += "]}}";
-    kept.text.shrink_to_fit();
+    text += "]}}";
+    text.shrink_to_fit();
+    kept = {.world = world_.version(),
+            .broker = broker_.version(),
+            .text = std::make_shared<const std::string>(std::move(text))};
     return kept.text;
 }
 

@@ -8,6 +8,7 @@
 #include "broker/broker.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
+#include "proto/connection.hpp"
 #include "wire.hpp"
 #include "world.hpp"
 
@@ -20,7 +21,7 @@ public:
 
     // The whole reply to List, serialised: kept until something changes, since a large host has
     // thousands of functions and is asked often.
-    const std::string& list_text(bool managed_only);
+    proto::Text list_text(bool managed_only);
     [[nodiscard]] Json summary(const pci::Function& function) const;
     // `explained` is the worker's answer to `explain`.
     [[nodiscard]] Json detail(const Json& explained, const pci::Function& function) const;
@@ -33,7 +34,7 @@ private:
     struct Kept {
         std::uint64_t world = 0;
         std::uint64_t broker = 0;
-        std::string text;
+        proto::Text text;
     };
     [[nodiscard]] Json pool(const broker::PoolConfig& pool, const broker::Caller& caller) const;
     [[nodiscard]] Json leased_function(const broker::LeasedFunction& function) const;

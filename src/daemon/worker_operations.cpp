@@ -107,13 +107,14 @@ Result<WorkerReply> set_attributes(const Context& c) {
     return reply;
 }
 
-// The group backend's descriptors: container, group, then a device for each function.
-Result<WorkerReply> open_group(const Context& c) {
+// The group backend's descriptors: the container, the groups, then a device for each function.
+Result<WorkerReply> open_groups(const Context& c) {
     VFB_TRY(const auto addresses, c.addresses());
-    VFB_TRY(auto opened, vfio::open_group(c.root, addresses));
+    VFB_TRY(auto opened, vfio::open_groups(c.root, addresses));
     WorkerReply reply;
+    reply.parameters["groups"] = opened.groups.size();
     reply.descriptors.push_back(std::move(opened.container));
-    reply.descriptors.push_back(std::move(opened.group));
+    for (auto& group : opened.groups) reply.descriptors.push_back(std::move(group));
     for (auto& device : opened.devices) reply.descriptors.push_back(std::move(device));
     return reply;
 }
@@ -172,7 +173,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
     {"remove-vfs", remove_vfs},
     {"scrub", scrub},
     {"set-attributes", set_attributes},
-    {"open-group", open_group},
+    {"open-groups", open_groups},
     {"holders", holders},
     {"restore", restore},
     {"explain", explain},

@@ -59,32 +59,35 @@ std::unexpected<Error> Connection::break_off(Error error) {
 
 Result<> Connection::send(const Json& body, std::vector<UniqueFd> descriptors) {
     // Text from the kernel need not be UTF-8; the wire must be.
-    return send_text(body.dump(-1, ' ', false, Json::error_handler_t::replace),
+    return send_text(std::make_shared<const std::string>(
+                         body.dump(-1, ' ', false, Json::error_handler_t::replace)),
                      std::move(descriptors));
 }
 
-Result<> Connection::send_text(std::string body, std::vector<UniqueFd> descriptors) {
+Result<> Connection::send_text(Text body, std::vector<UniqueFd> descriptors) {
     if (broken_) return std::unexpected(*broken_);
-    if (body.find('\0') != std::string::npos)
+    if (body->find('\0') != std::string::npos)
         return fail(Code::invalid, "send a message", {}, "it has a NUL in it");
     if (descriptors.size() > std::min(limits_.descriptors, kScmMaxFd))
         return fail(Code::invalid, "send a message", {},
                     fmt::format("{} descriptors are more than fit", descriptors.size()));
-    body.push_back('\0');
-    if (queued_ + body.size() > limits_.queued_bytes)
+    // std::string keeps the NUL that ends a message behind its last byte.
+    const std::size_t size = body->size() + 1;
+    if (queued_ + size > limits_.queued_bytes)
         return fail(Code::exhausted, "send a message", {},
                     fmt::format("the peer has left {} bytes unread", queued_));
-    queued_ += body.size();
+    queued_ += size;
     outgoing_.push_back(
-        {.bytes = std::move(body), .descriptors = std::move(descriptors), .sent = 0});
+        {.text = std::move(body), .size = size, .descriptors = std::move(descriptors), .sent = 0});
     return {};
 }
 
 // One sendmsg(2): the receiver relies on a message with descriptors starting its own.
 Result<bool> Connection::send_some(Outgoing& message) {
     Control control;
-    iovec data{.iov_base = message.bytes.data() + message.sent,
-               .iov_len = message.bytes.size() - message.sent};
+    // sendmsg(2) takes what it only reads without const.
+    iovec data{.iov_base = const_cast<char*>(message.text->c_str()) + message.sent,
+               .iov_len = message.size - message.sent};
     msghdr header{};
     header.msg_iov = &data;
     header.msg_iovlen = 1;
@@ -109,7 +112,7 @@ Result<bool> Connection::flush() {
     while (!outgoing_.empty()) {
         VFB_TRY(const bool taken, send_some(outgoing_.front()));
         if (!taken) return false;
-        if (outgoing_.front().sent == outgoing_.front().bytes.size()) outgoing_.pop_front();
+        if (outgoing_.front().sent == outgoing_.front().size) outgoing_.pop_front();
     }
     return true;
 }

@@ -43,7 +43,7 @@ class Switch : public WithVfs {
 bool take(const SysRoot& root, const pci::Address& address, Backend backend) {
     if (backend == Backend::group) {
         static GroupDescriptors descriptors;
-        auto opened = open_group(root, {address});
+        auto opened = open_groups(root, {address});
         if (!opened) return false;
         descriptors = std::move(*opened);
         return true;
@@ -132,7 +132,7 @@ TEST_F(Plain, WhoHasItIsNamed) {
 TEST_F(Plain, AGroupThatIsOpenNamesItsHolder) {
     Other other([&] { return take(root, vfs[0], Backend::group); });
     ASSERT_TRUE(other.took());
-    const auto group = open_group(root, {vfs[0]});
+    const auto group = open_groups(root, {vfs[0]});
     ASSERT_FALSE(group.has_value());
     EXPECT_EQ(group.error().code, Code::busy);
     EXPECT_THAT(group.error().message(), HasSubstr(fmt::format("pid {}", other.pid())));
@@ -141,28 +141,28 @@ TEST_F(Plain, AGroupThatIsOpenNamesItsHolder) {
 TEST_F(Plain, ADeviceDescriptorAloneKeepsTheGroupBusy) {
     Other other([&] {
         static UniqueFd device;
-        auto opened = open_group(root, {vfs[0]});
+        auto opened = open_groups(root, {vfs[0]});
         if (!opened) return false;
         device = std::move(opened->devices.front());
         return true;
     });
     ASSERT_TRUE(other.took());
-    const auto group = open_group(root, {vfs[0]});
+    const auto group = open_groups(root, {vfs[0]});
     ASSERT_FALSE(group.has_value());
     EXPECT_EQ(group.error().code, Code::busy);
     EXPECT_THAT(group.error().message(), HasSubstr(fmt::format("pid {}", other.pid())));
 }
 
 TEST_F(Plain, ADescriptorOfOurOwnIsSaidToBe) {
-    const auto first = open_group(root, {vfs[0]});
+    const auto first = open_groups(root, {vfs[0]});
     ASSERT_TRUE(first.has_value()) << first.error().message();
-    const auto second = open_group(root, {vfs[0]});
+    const auto second = open_groups(root, {vfs[0]});
     ASSERT_FALSE(second.has_value());
     EXPECT_THAT(second.error().message(), HasSubstr("open in this process already"));
 }
 
 TEST_F(Plain, TheDescriptorsOfAGroupAreUsable) {
-    const auto group = open_group(root, {vfs[0]});
+    const auto group = open_groups(root, {vfs[0]});
     ASSERT_TRUE(group.has_value()) << group.error().message();
     ASSERT_EQ(group->devices.size(), 1U);
     const int device = group->devices[0].get();
@@ -173,9 +173,9 @@ TEST_F(Plain, TheDescriptorsOfAGroupAreUsable) {
     std::uint32_t ids = 0;
     ASSERT_EQ(::pread(device, &ids, sizeof(ids), static_cast<off_t>(config.offset)), 4);
     EXPECT_EQ(ids, 0x10ca8086U);
-    EXPECT_EQ(ioctls::group_flags(group->group.get()).value(),
+    EXPECT_EQ(ioctls::group_flags(group->groups.front().get()).value(),
               static_cast<unsigned>(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET));
-    for (const int fd : {device, group->group.get(), group->container.get()})
+    for (const int fd : {device, group->groups.front().get(), group->container.get()})
         EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 }
 
@@ -290,7 +290,7 @@ TEST_F(Plain, AFunctionThatReadsAllOnesIsLost) {
 }
 
 TEST_F(Plain, OneThatIsLostWhileItIsOpenIsSeen) {
-    const auto group = open_group(root, {vfs[0]});
+    const auto group = open_groups(root, {vfs[0]});
     ASSERT_TRUE(group.has_value()) << group.error().message();
     EXPECT_TRUE(inspect(group->devices[0].get(), vfs[0]).has_value());
     {
@@ -342,9 +342,24 @@ TEST_F(Chipset, AnotherMemberInUseIsNamed) {
 }
 
 TEST_F(Chipset, AllOfAGroupAreOpenedTogether) {
-    const auto group = open_group(root, {sata, smbus});
+    const auto group = open_groups(root, {sata, smbus});
     ASSERT_TRUE(group.has_value()) << group.error().message();
+    EXPECT_EQ(group->groups.size(), 1U);
     EXPECT_EQ(group->devices.size(), 2U);
+}
+
+// One container: the VMM maps its guest's memory once for all functions of the lease.
+TEST_F(Plain, FunctionsOfTwoGroupsShareAContainer) {
+    {
+        const auto opened = open_groups(root, {vfs[1], vfs[0]});
+        ASSERT_TRUE(opened.has_value()) << opened.error().message();
+        ASSERT_EQ(opened->groups.size(), 2U);
+        ASSERT_EQ(opened->devices.size(), 2U);
+        for (const auto& group : opened->groups)
+            EXPECT_NE(ioctls::group_flags(group.get()).value() & VFIO_GROUP_FLAGS_CONTAINER_SET, 0U);
+        EXPECT_EQ(open_groups(root, {vfs[0]}).error().code, Code::busy);
+    }
+    EXPECT_TRUE(open_groups(root, {vfs[0]}).has_value());
 }
 
 TEST_F(Switch, AGroupWithThePfInItIsNotViable) {

@@ -114,6 +114,20 @@ def kernel_attributes(index, pf=PF):
     return json.loads(out)[0]["vfinfo_list"][index]
 
 
+def kernel_stacks(name="vfbrokerd"):
+    """Where the threads of the processes of that name are in the kernel: a device that does not
+    come back is seen here and nowhere else."""
+    text = ""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "comm").read_text().strip() != name:
+                continue
+            for task in (process / "task").iterdir():
+                state = re.search(r"State:\s*(.*)", (task / "status").read_text()).group(1)
+                text += f"{name} {process.name}/{task.name} {state}\n{(task / 'stack').read_text()}"
+    return text
+
+
 class Daemon:
     """vfbrokerd as its unit would start it, with sd_notify answered here."""
 
@@ -273,9 +287,11 @@ class Test(unittest.TestCase):
         result = self._outcome.result
         failed = any(test is self for test, _ in result.failures + result.errors)
         ended = self.daemon.process.poll()
-        self.daemon.stop()
         if failed or ended is not None:
-            print("--- vfbrokerd said:\n" + self.daemon.log(), flush=True)
+            # Before anything else is asked of a kernel that may be stuck.
+            print(f"--- vfbrokerd said:\n{self.daemon.log()}\n--- and is in the kernel at:\n"
+                  f"{kernel_stacks()}", flush=True)
+        self.daemon.stop()
         # What the next test starts from: no VFs, and no promise about them.
         shutil.rmtree("/run/vfbroker", ignore_errors=True)
         pathlib.Path(f"/sys/bus/pci/devices/{PF}/sriov_numvfs").write_text("0")

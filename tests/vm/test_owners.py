@@ -39,9 +39,6 @@ def client(number, rounds):
         rounds -= 1
         lease = peer.lease(count=choose.choice([1, 1, 2]), waitSeconds=machine.LONG)
         locks = [hold(f["address"]) for f in lease["functions"]]
-        if choose.random() < 0.5:
-            # Use it: that is when a second holder would be noticed by the kernel.
-            os.read(os.open("/dev/zero", os.O_RDONLY | os.O_CLOEXEC), 1)
         end = choose.choice(["release", "close", "kill"])
         if end == "kill":
             # The parent counts on: what is left of the rounds is done by a new process.

@@ -63,18 +63,18 @@ Result<UniqueFd> open_cdev(const SysRoot& root, const pci::Address& address);
 // is charged to the process and VMs of one uid do not collide (needs CAP_SYS_RESOURCE).
 Result<UniqueFd> open_iommufd(const SysRoot& root, bool charge_process);
 
-// --- hand-off, group backend: touches the device when `device` is asked for.
+// --- hand-off, group backend: touches the devices.
 struct GroupDescriptors {
     UniqueFd container;
-    UniqueFd group;
+    std::vector<UniqueFd> groups;   // each once, in the order in which the functions need them
     std::vector<UniqueFd> devices;  // in the order asked for
 };
-// Opens a container (Type1v2), the group, and each function's device descriptor. All functions must
-// be of that one group. Code::busy with the holders named when the group is open elsewhere or a
-// function of it is bound to an iommufd, Code::not_viable when a driver of the host has a member,
-// interrupts are not remapped, or the group is one of VFIO's no-IOMMU mode.
-Result<GroupDescriptors> open_group(const SysRoot& root,
-                                    const std::vector<pci::Address>& functions);
+// Opens one container (Type1v2), the groups of the functions, and each function's device
+// descriptor. Code::busy with the holders named when a group is open elsewhere or a function of it
+// is bound to an iommufd, Code::not_viable when a driver of the host has a member, interrupts are
+// not remapped, or the group is one of VFIO's no-IOMMU mode.
+Result<GroupDescriptors> open_groups(const SysRoot& root,
+                                     const std::vector<pci::Address>& functions);
 
 // --- self-check and reset: touch the device.
 struct DeviceInfo {

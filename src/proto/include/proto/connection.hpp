@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,9 @@ struct TextMessage {
     std::vector<UniqueFd> descriptors;
 };
 
+// A serialised body. Shared, since an answer to many may be long: a queue holds no copy of it.
+using Text = std::shared_ptr<const std::string>;
+
 class Connection {
 public:
     // Takes over `socket` and makes it non-blocking.
@@ -72,7 +76,7 @@ public:
     // Code::exhausted when the peer has left `queued_bytes` unread; the message is not queued.
     Result<> send(const Json& body, std::vector<UniqueFd> descriptors = {});
     // The same for a body that is serialised already (no NUL in it).
-    Result<> send_text(std::string body, std::vector<UniqueFd> descriptors = {});
+    Result<> send_text(Text body, std::vector<UniqueFd> descriptors = {});
     // Writes what the socket takes; true when nothing is left. EPIPE and ECONNRESET are Code::lost.
     Result<bool> flush();
     [[nodiscard]] bool wants_write() const { return !outgoing_.empty(); }
@@ -82,7 +86,8 @@ public:
 
 private:
     struct Outgoing {
-        std::string bytes;
+        Text text;
+        std::size_t size = 0;  // with the NUL that ends it
         std::vector<UniqueFd> descriptors;
         std::size_t sent = 0;
     };
