@@ -24,8 +24,8 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 4> kRequired{{
 
 std::string full_name(const pci::Function& function) {
     if (function.device_name.empty()) return function.ids();
-    if (function.vendor_name.empty()) return function.device_name;
-    return function.vendor_name + " " + function.device_name;
+    if (function.vendor_name.empty()) return function.device_name.str();
+    return function.vendor_name.str() + " " + function.device_name.str();
 }
 
 // pci_acs_flags_enabled(): a control that the capability does not have counts as hard-wired on.

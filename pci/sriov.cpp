@@ -175,6 +175,17 @@ Result<> remove_vfs(const SysRoot& root, const Address& pf) {
     return {};
 }
 
+Result<bool> read_autoprobe(const SysRoot& root, const Address& pf) {
+    VFB_TRY(const auto dir, open_function(root, pf, fmt::format("read {} of {}", kAutoprobe, pf)));
+    VFB_TRY(const auto value, dir.read_number(kAutoprobe));
+    return value != 0;
+}
+
+Result<> write_autoprobe(const SysRoot& root, const Address& pf, bool on) {
+    VFB_TRY(const auto dir, open_function(root, pf, fmt::format("set {} of {}", kAutoprobe, pf)));
+    return dir.write(kAutoprobe, on ? "1" : "0");
+}
+
 Result<std::vector<Address>> list_vfs(const SysRoot& root, const Address& pf) {
     VFB_TRY(const auto dir, open_function(root, pf, fmt::format("list the VFs of {}", pf)));
     VFB_TRY(const auto vfs, read_virtual_functions(dir));

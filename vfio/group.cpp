@@ -21,7 +21,7 @@ struct Opening {
     std::string operation;
 };
 
-Opening opening_of(const SysRoot& root, const pci::Address& address, std::string node) {
+Opening opening_of(const SysRoot& root, const pci::Address& address, const std::string& node) {
     return {.root = root,
             .address = address,
             .node = node,

@@ -44,7 +44,7 @@ const Lease* Broker::find_lease(LeaseId id) const {
     return it == leases_.end() ? nullptr : &it->second;
 }
 
-Result<std::vector<Slot>> Broker::configure(Config config) {
+void Broker::configure(Config config) {
     std::map<SlotKey, Slot> next;
     for (const PfConfig& pf : config.pfs) {
         for (unsigned index = 0; index < pf.vfs; ++index) {
@@ -62,13 +62,11 @@ Result<std::vector<Slot>> Broker::configure(Config config) {
             next.emplace(key, std::move(slot));
         }
     }
-    std::vector<Slot> dropped;
+    // What nothing names any more stays until it is at rest: see retire().
     for (auto& [key, slot] : slots_) {
         if (next.contains(key)) continue;
-        if (slot.lease)
-            next.emplace(key, slot);
-        else
-            dropped.push_back(slot);
+        if (!slot.lease) slot.pool.clear();
+        next.emplace(key, slot);
     }
     // Leases of an earlier daemon hold slots that nothing else may have created yet.
     for (const auto& [id, lease] : leases_) {
@@ -81,6 +79,8 @@ Result<std::vector<Slot>> Broker::configure(Config config) {
             slot.attributes = function.attributes;
             slot.generation = std::max(slot.generation, function.generation);
             if (!slot.address) slot.state = SlotState::leased;
+            if (const auto stored = stored_.find(function.slot); stored != stored_.end())
+                slot.original = stored->second.original;
         }
     }
     ++version_;
@@ -89,7 +89,42 @@ Result<std::vector<Slot>> Broker::configure(Config config) {
     for (const auto& [key, slot] : slots_)
         if (slot.address) by_address_.emplace(*slot.address, key);
     config_ = std::move(config);
-    return dropped;
+}
+
+std::vector<Slot> Broker::retire() {
+    std::vector<Slot> retired;
+    for (auto it = slots_.begin(); it != slots_.end();) {
+        const Slot& slot = it->second;
+        const bool at_rest = slot.state == SlotState::clean || slot.state == SlotState::absent ||
+                             slot.state == SlotState::quarantined;
+        if (slot.lease || !at_rest || config_.pool_of(it->first.pf, it->first.index) != nullptr) {
+            ++it;
+            continue;
+        }
+        if (slot.address) by_address_.erase(*slot.address);
+        retired.push_back(slot);
+        it = slots_.erase(it);
+        ++version_;
+    }
+    return retired;
+}
+
+Result<> Broker::forget_original(const SlotKey& key) {
+    const auto stored = stored_.find(key);
+    if (stored == stored_.end() || !stored->second.original) return {};
+    StoredSlot without = stored->second;
+    without.original.reset();
+    VFB_CHECK(store_.put_slot(without));
+    stored->second = without;
+    return {};
+}
+
+Result<> Broker::forget_pf(const std::string& name) {
+    std::vector<SlotKey> keys;
+    for (const auto& [key, stored] : stored_)
+        if (key.pf == name) keys.push_back(key);
+    for (const SlotKey& key : keys) VFB_CHECK(forget_original(key));
+    return store_.remove_pf(name);
 }
 
 bool Broker::locate(const SlotKey& key, const pci::Address& address,
@@ -200,6 +235,9 @@ Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::i
     for (const LeasedFunction& function : lease.functions) {
         Slot* s = slot(function.slot);
         s->generation = function.generation;
+        StoredSlot& stored = stored_[function.slot];
+        stored.key = function.slot;
+        stored.generation = function.generation;
         s->lease = lease.id;
         s->state = SlotState::leased;
     }
@@ -246,8 +284,8 @@ Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
         if (s == nullptr || s->lease != id) continue;
         s->lease.reset();
         s->state = s->address ? SlotState::preparing : SlotState::absent;
-        if (const PoolConfig* pool = config_.pool_of(function.slot.pf, function.slot.index))
-            s->pool = pool->name;
+        const PoolConfig* pool = config_.pool_of(function.slot.pf, function.slot.index);
+        s->pool = pool != nullptr ? pool->name : "";
     }
     return lease;
 }

@@ -202,6 +202,8 @@ const PoolConfig* Config::find_pool(std::string_view name) const {
 }
 
 const PoolConfig* Config::pool_of(std::string_view pf, unsigned index) const {
+    const PfConfig* config = find_pf(pf);
+    if (config == nullptr || index >= config->vfs) return nullptr;
     const auto found = std::ranges::find_if(
         pools, [&](const PoolConfig& pool) { return pool.contains(pf, index); });
     return found == pools.end() ? nullptr : &*found;

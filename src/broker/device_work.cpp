@@ -63,10 +63,11 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     if (request.link_up && ifindex != 0) {
         const std::scoped_lock lock(nic_mutex_);
         VFB_TRY(auto session, nic::Session::open());
-        VFB_TRY(prepared.was_up, session.bring_up(ifindex));
+        VFB_TRY(prepared.was_up, session.set_up(ifindex, true));
     }
     VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
     if (prepared.vfs.empty() && request.vfs > 0) {
+        VFB_TRY(prepared.autoprobe, pci::read_autoprobe(root_, request.pf));
         VFB_TRY(prepared.vfs, pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout));
         prepared.created = true;
     }

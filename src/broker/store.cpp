@@ -11,14 +11,14 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
                   touched INTEGER NOT NULL, driver TEXT, driver_override TEXT,
                   PRIMARY KEY(pf, idx)) WITHOUT ROWID;
 CREATE TABLE pf(name TEXT PRIMARY KEY, address TEXT NOT NULL, created INTEGER NOT NULL,
-                was_up INTEGER) WITHOUT ROWID;
+                autoprobe INTEGER NOT NULL, was_up INTEGER) WITHOUT ROWID;
 CREATE TABLE lease(id INTEGER PRIMARY KEY AUTOINCREMENT, pool TEXT NOT NULL, guest TEXT NOT NULL,
                    backend TEXT NOT NULL, owner TEXT NOT NULL, uid INTEGER NOT NULL,
                    pid INTEGER NOT NULL, start_time INTEGER NOT NULL, hand_off TEXT NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
                    PRIMARY KEY(lease, path)) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 )";
 
 void bind_attributes(Statement& s, const nic::VfAttributes& a) {
@@ -83,7 +83,7 @@ struct Store::Impl {
     std::optional<Statement> begin, commit, rollback;
     std::optional<Statement> put_lease, put_function, put_node, settle, update_function,
         delete_nodes, remove_lease;
-    std::optional<Statement> put_slot, put_generation, remove_slot, put_pf;
+    std::optional<Statement> put_slot, put_generation, put_pf, remove_pf;
 
     void prepare();
     Result<> exec(const char* sql) const;
@@ -152,8 +152,8 @@ void Store::Impl::prepare() {
     put_generation.emplace(d,
                            "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL) ON CONFLICT(pf,idx) DO "
                            "UPDATE SET generation=excluded.generation");
-    remove_slot.emplace(d, "DELETE FROM slot WHERE pf=? AND idx=?");
-    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?)");
+    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?)");
+    remove_pf.emplace(d, "DELETE FROM pf WHERE name=?");
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -257,17 +257,18 @@ Result<> Store::put_slot(const StoredSlot& slot) {
     return s.run();
 }
 
-Result<> Store::remove_slot(const SlotKey& key) {
-    return impl_->remove_slot->start().bind(key.pf).bind(std::int64_t{key.index}).run();
-}
-
 Result<> Store::put_pf(const StoredPf& pf) {
     return impl_->put_pf->start()
         .bind(pf.name)
         .bind(pf.address.str())
         .bind(std::int64_t{pf.created_vfs})
+        .bind(std::int64_t{pf.autoprobe})
         .bind_optional(pf.was_up)
         .run();
+}
+
+Result<> Store::remove_pf(const std::string& name) {
+    return impl_->remove_pf->start().bind(name).run();
 }
 
 Result<> Store::Impl::read_functions(Lease& lease) {
@@ -362,7 +363,7 @@ Result<std::vector<StoredSlot>> Store::slots() {
 
 Result<std::vector<StoredPf>> Store::pfs() {
     std::vector<StoredPf> pfs;
-    Statement s(impl_->db.get(), "SELECT name,address,created,was_up FROM pf");
+    Statement s(impl_->db.get(), "SELECT name,address,created,autoprobe,was_up FROM pf");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return pfs;
@@ -370,6 +371,7 @@ Result<std::vector<StoredPf>> Store::pfs() {
         pf.name = s.text();
         VFB_TRY(pf.address, pci::Address::parse(s.text()));
         pf.created_vfs = s.number() != 0;
+        pf.autoprobe = s.number() != 0;
         pf.was_up = s.optional_number<bool>();
         pfs.push_back(std::move(pf));
     }

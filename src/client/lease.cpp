@@ -152,7 +152,7 @@ Result<Lease> lease(Client& client, const LeaseRequest& request) {
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation) {
     Json parameters = {{"lease", id}};
     put(parameters, "generation", generation);
-    VFB_CHECK(client.call("Release", std::move(parameters)));
+    VFB_CHECK(client.call("Release", parameters));
     return {};
 }
 

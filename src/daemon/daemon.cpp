@@ -45,6 +45,7 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
       world_(*loop_, workers_, root.is_host()),
       broker_(std::move(broker)),
       hardware_(*loop_, root, workers_, world_, broker_),
+      give_back_(workers_, world_, broker_, hardware_),
       leasing_(*loop_, root, broker_, hardware_, fd_store_),
       server_(*loop_, root) {}
 
@@ -66,8 +67,7 @@ Result<> Daemon::start() {
     // A malformed configuration stops a start, and never a running daemon: see reload().
     VFB_TRY(auto config, broker::load_config(options_.config));
     set_identity();
-    VFB_TRY(const auto dropped, broker_.configure(std::move(config)));
-    (void)dropped;  // nothing is located yet
+    broker_.configure(std::move(config));
     wire();
     VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
     leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
@@ -91,7 +91,7 @@ Result<> Daemon::start() {
 void Daemon::wire() {
     service_ = std::make_unique<Service>(root_, world_, broker_, hardware_, workers_, leasing_,
                                          [this](auto done) { reload(std::move(done)); });
-    server_.on_request([this](Request request) { service_->handle(std::move(request)); });
+    server_.on_request([this](const Request& request) { service_->handle(request); });
     server_.on_closed([this](std::uint64_t session) { leasing_.connection_closed(session); });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {
         if (inventory_read_) hardware_.on_world_change(address, before, now);
@@ -106,6 +106,7 @@ void Daemon::wire() {
             address, *slot->lease, lease != nullptr ? lease->owner.process.pid : 0);
     });
     hardware_.on_slot_change([this] {
+        give_back_.check();
         leasing_.serve_waiting();
         if (hardware_.settled()) announce_ready();
     });
@@ -136,6 +137,7 @@ void Daemon::on_inventory(const Result<>& result) {
     inventory_read_ = true;
     log(Level::info, "{} PCI functions", world_.functions().size());
     hardware_.apply();
+    give_back_.begin();
     if (hardware_.settled()) announce_ready();
 }
 
@@ -186,10 +188,10 @@ void Daemon::reload(std::function<void(Result<>)> done) {
 }
 
 void Daemon::apply(broker::Config config) {
-    auto dropped = broker_.configure(std::move(config));
-    if (!dropped) return log_error(dropped.error());
-    hardware_.put_back(*dropped);
-    if (inventory_read_) hardware_.apply();
+    broker_.configure(std::move(config));
+    if (!inventory_read_) return;
+    hardware_.apply();
+    give_back_.begin();
 }
 
 int Daemon::run() {

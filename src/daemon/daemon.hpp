@@ -11,6 +11,7 @@
 #include "broker/broker.hpp"
 #include "event_loop.hpp"
 #include "fd_store.hpp"
+#include "give_back.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
 #include "server.hpp"
@@ -57,6 +58,7 @@ private:
     World world_;
     broker::Broker broker_;
     Hardware hardware_;
+    GiveBack give_back_;
     Leasing leasing_;
     Server server_;
     std::unique_ptr<Service> service_;

@@ -57,8 +57,8 @@ Source::~Source() {
 
 namespace {
 
-std::unexpected<Error> refused(int rc, std::string what) {
-    return fail_errno(-rc, "watch " + what + " in the event loop", std::move(what));
+std::unexpected<Error> refused(int rc, const std::string& what) {
+    return fail_errno(-rc, "watch " + what + " in the event loop", what);
 }
 
 }  // namespace

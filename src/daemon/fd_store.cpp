@@ -22,7 +22,7 @@ FdStore::FdStore() {
     }
     if (names != nullptr) {
         for (int i = 0; names[i] != nullptr; ++i) ::free(names[i]);
-        ::free(names);
+        ::free(static_cast<void*>(names));
     }
 }
 

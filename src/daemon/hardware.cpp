@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
 
@@ -79,22 +78,46 @@ std::string_view to_string(PfStatus::State state) {
     return "failed";
 }
 
-Worker& Hardware::worker_of(const std::string& pf) {
+void Hardware::hold(const std::string& pf) {
+    held_.insert(pf);
+}
+
+void Hardware::let_go(const std::string& pf) {
+    held_.erase(pf);
+    if (broker_.config().find_pf(pf) == nullptr) {
+        pfs_.erase(pf);
+        return;
+    }
+    // Configured again meanwhile.
+    pfs_[pf].state = PfStatus::State::missing;
+    match_pfs();
+}
+
+std::optional<pci::Address> Hardware::address_of(const std::string& pf) const {
     const auto it = pfs_.find(pf);
-    const bool known = it != pfs_.end() && it->second.address;
-    return workers_.of(known ? it->second.address->str() : pf);
+    return it == pfs_.end() ? std::nullopt : it->second.address;
+}
+
+Worker& Hardware::worker_of(const std::string& pf) {
+    const auto address = address_of(pf);
+    return workers_.of(address ? address->str() : pf);
 }
 
 bool Hardware::settled() const {
-    return scrubbing_.empty() && std::ranges::none_of(pfs_, [](const auto& entry) {
+    return scrubber_.idle() && std::ranges::none_of(pfs_, [](const auto& entry) {
                return entry.second.state == PfStatus::State::applying;
            });
 }
 
 void Hardware::apply() {
-    support_ = vfio::read_support(root_, std::nullopt);
-    std::erase_if(
-        pfs_, [&](const auto& entry) { return broker_.config().find_pf(entry.first) == nullptr; });
+    scrubber_.read_support();
+    // One that is not configured any more stays for as long as slots of it are leased or on their
+    // way back.
+    std::erase_if(pfs_, [&](const auto& entry) {
+        const auto slot = broker_.slots().lower_bound(SlotKey{entry.first, 0});
+        const bool has_slots = slot != broker_.slots().end() && slot->first.pf == entry.first;
+        return broker_.config().find_pf(entry.first) == nullptr && !has_slots;
+    });
     // What failed is tried again: that is what a reload is for.
     for (auto& [name, status] : pfs_)
         if (status.state == PfStatus::State::failed) status.state = PfStatus::State::missing;
@@ -104,13 +127,13 @@ void Hardware::apply() {
     std::vector<SlotKey> again;
     for (const auto& [key, slot] : broker_.slots())
         if (slot.state == SlotState::quarantined) again.push_back(key);
-    for (const auto& key : again) scrub(key);
+    for (const auto& key : again) scrubber_.scrub(key);
 }
 
 void Hardware::match_pfs() {
     for (const broker::PfConfig& pf : broker_.config().pfs) {
         PfStatus& status = pfs_[pf.name];
-        if (status.state != PfStatus::State::missing) continue;
+        if (status.state != PfStatus::State::missing || held_.contains(pf.name)) continue;
         auto address = match(pf, world_.functions());
         if (address) {
             status.address = *address;
@@ -167,7 +190,7 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
         log_error(error);
         status.state = error.code == Code::stuck ? PfStatus::State::stuck : PfStatus::State::failed;
         status.problem = std::move(error);
-        if (on_slot_change_) on_slot_change_();
+        scrubber_.announce();
         return;
     }
     std::vector<pci::Address> touched{address};
@@ -184,7 +207,7 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
         if (now == pfs_.end() || now->second.address != address) return;
         now->second.state = PfStatus::State::ready;
         sync(name);
-        if (on_slot_change_) on_slot_change_();
+        scrubber_.announce();
     });
 }
 
@@ -194,12 +217,14 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
     stored.name = name;
     stored.address = address;
     stored.created_vfs = parameters.value("created", false);
+    stored.autoprobe = parameters.value("autoprobe", true);
     if (const auto was_up = parameters.find("wasUp"); was_up != parameters.end())
         stored.was_up = was_up->get<bool>();
     VFB_TRY(const auto known, broker_.remembered_pfs());
     for (const auto& old : known) {
         if (old.name != name || old.address != address) continue;
         // Only what was found at first is the original.
+        if (old.created_vfs) stored.autoprobe = old.autoprobe;
         stored.created_vfs |= old.created_vfs;
         if (old.was_up) stored.was_up = old.was_up;
     }
@@ -224,50 +249,61 @@ void Hardware::check_count(const std::string& name, PfStatus& status, std::size_
     log_error(*status.problem, Level::warning);
 }
 
+const pci::Function* Hardware::find_vf(const SlotKey& key) const {
+    const auto address = address_of(key.pf);
+    const pci::Function* pf = address ? world_.find(*address) : nullptr;
+    if (pf == nullptr || !pf->sriov || key.index >= pf->sriov->vfs.size()) return nullptr;
+    return world_.find(pf->sriov->vfs[key.index]);
+}
+
+// The function that a slot (or its lease) meant is not there, or another one is in its place.
+bool Hardware::is_lost(const Slot& slot, const pci::Function* vf) const {
+    if (slot.address && (vf == nullptr || vf->address != *slot.address)) return true;
+    const broker::Lease* lease = slot.lease ? broker_.find_lease(*slot.lease) : nullptr;
+    if (lease == nullptr) return false;
+    return vf == nullptr || std::ranges::any_of(lease->functions, [&](const auto& function) {
+               return function.slot == slot.key && function.address != vf->address;
+           });
+}
+
 void Hardware::sync(const std::string& name) {
     const auto it = pfs_.find(name);
     if (it == pfs_.end() || it->second.state != PfStatus::State::ready) return;
-    PfStatus& status = it->second;
-    const pci::Function* pf = world_.find(*status.address);
-    std::vector<SlotKey> keys;
-    for (const auto& [key, slot] : broker_.slots())
-        if (key.pf == name) keys.push_back(key);
-    std::vector<SlotKey> to_scrub;
+    std::vector<SlotKey> present;
     bool unknown_original = false;
-    for (const SlotKey& key : keys) {
-        const Slot& slot = *broker_.find(key);
-        const auto* vfs = pf != nullptr && pf->sriov ? &pf->sriov->vfs : nullptr;
-        const pci::Function* vf =
-            vfs != nullptr && key.index < vfs->size() ? world_.find((*vfs)[key.index]) : nullptr;
-        const broker::Lease* lease = slot.lease ? broker_.find_lease(*slot.lease) : nullptr;
-        bool other_hardware = slot.address && (vf == nullptr || vf->address != *slot.address);
-        if (lease != nullptr && vf != nullptr)
-            other_hardware |= std::ranges::any_of(lease->functions, [&](const auto& function) {
-                return function.slot == key && function.address != vf->address;
-            });
-        if (other_hardware || (lease != nullptr && vf == nullptr))
+    bool any = false;
+    const auto first = broker_.slots().lower_bound(SlotKey{name, 0});
+    for (auto at = first; at != broker_.slots().end() && at->first.pf == name; ++at) {
+        any = true;
+        const SlotKey& key = at->first;
+        const pci::Function* vf = find_vf(key);
+        if (is_lost(at->second, vf))
             lose_slot(key, fail(Code::lost, fmt::format("use VF {} of {}", key.index, name),
                                 key.str(), "it was removed from the machine",
                                 "it is prepared again when it comes back")
                                .error());
         if (vf == nullptr) continue;
-        unknown_original |= !broker_.find(key)->original;
-        if (broker_.locate(key, vf->address, vf->group, vf->numa_node)) to_scrub.push_back(key);
+        present.push_back(key);
+        unknown_original |= !at->second.original;
     }
     // VFs that somebody else created: see what they are bound to before anything is done to them.
-    if (unknown_original) {
-        prepare(*broker_.config().find_pf(name));
-        return;
+    const broker::PfConfig* config = broker_.config().find_pf(name);
+    if (unknown_original && config != nullptr) return prepare(*config);
+    const pci::Function* pf = it->second.address ? world_.find(*it->second.address) : nullptr;
+    if (any && pf != nullptr && pf->sriov && pf->sriov->vfs.empty()) fail_without_vfs(name);
+    for (const SlotKey& key : present) {
+        const pci::Function& vf = *find_vf(key);
+        if (broker_.locate(key, vf.address, vf.group, vf.numa_node)) scrubber_.scrub(key);
     }
-    const bool none = pf != nullptr && pf->sriov && pf->sriov->vfs.empty();
-    if (none && !keys.empty()) {
-        status.state = PfStatus::State::failed;
-        status.problem = fail(Code::lost, fmt::format("use the VFs of PF {}", name), name,
-                              "another program removed them", "vfbroker reload creates them again")
-                             .error();
-        log_error(*status.problem);
-    }
-    for (const SlotKey& key : to_scrub) scrub(key);
+}
+
+void Hardware::fail_without_vfs(const std::string& name) {
+    PfStatus& status = pfs_[name];
+    status.state = PfStatus::State::failed;
+    status.problem = fail(Code::lost, fmt::format("use the VFs of PF {}", name), name,
+                          "another program removed them", "vfbroker reload creates them again")
+                         .error();
+    log_error(*status.problem);
 }
 
 void Hardware::lose_slot(const SlotKey& key, Error why) {
@@ -275,7 +311,7 @@ void Hardware::lose_slot(const SlotKey& key, Error why) {
     if (slot == nullptr) return;
     const auto lease = slot->lease;
     const std::string where = slot->address ? slot->address->str() : key.str();
-    holding_.erase(key);
+    scrubber_.forget(key);
     if (auto lost = broker_.lose(key, std::move(why)); !lost) log_error(lost.error());
     if (!lease) return;
     log(Level::warning, "{} went away under lease {}: its owner has lost it", where, *lease);
@@ -327,135 +363,7 @@ void Hardware::retry_group(const pci::Address& address, const pci::Function& fun
             again.push_back(key);
         }
     }
-    for (const SlotKey& key : again) scrub(key);
-}
-
-void Hardware::scrub(const SlotKey& key) {
-    const Slot* slot = broker_.find(key);
-    if (slot == nullptr || slot->lease || !slot->address || scrubbing_.contains(key)) return;
-    holding_.erase(key);
-    const auto status = pfs_.find(key.pf);
-    if (status == pfs_.end() || !status->second.address) return;
-    broker_.mark_preparing(key);
-    scrubbing_.insert(key);
-    broker::ScrubRequest request;
-    request.pf = *status->second.address;
-    request.vf = *slot->address;
-    request.index = key.index;
-    request.attributes = broker_.default_attributes(key);
-    if (const auto* pool = broker_.config().pool_of(key.pf, key.index)) {
-        request.driver = pool->driver.value_or("auto");
-        request.reset_required = pool->reset == broker::ResetPolicy::required;
-        if (pool->backend != broker::BackendChoice::automatic)
-            request.backend = pool->backend == broker::BackendChoice::iommufd
-                                  ? vfio::Backend::iommufd
-                                  : vfio::Backend::group;
-    }
-    worker_of(key.pf).call(
-        {.operation = "scrub",
-         .parameters = to_json(request),
-         .timeout = kPrepareTimeout,
-         .subject = request.vf.str(),
-         .done = [this, key, address = request.vf](
-                     Result<WorkerReply> reply) { scrubbed(key, address, std::move(reply)); },
-         .part = {},
-         .late = [this, key] { scrub(key); }});
-}
-
-void Hardware::scrubbed(const SlotKey& key, const pci::Address& address,
-                        Result<WorkerReply> reply) {
-    scrubbing_.erase(key);
-    const Slot* slot = broker_.find(key);
-    if (slot == nullptr || slot->lease) return;
-    if (slot->address != address) {
-        scrub(key);  // it came back elsewhere meanwhile
-        return;
-    }
-    if (!reply) {
-        refused(key, address, std::move(reply).error());
-    } else {
-        support_ = support_from_json(reply->parameters.at("support"));
-        if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
-            broker_.mark_clean(key, *attributes);
-            log(Level::info, "{} is clean (pool {})", address, slot->pool);
-        } else {
-            broker_.quarantine(key, std::move(attributes).error());
-        }
-    }
-    if (on_slot_change_) on_slot_change_();
-}
-
-void Hardware::refused(const SlotKey& key, const pci::Address& address, Error error) {
-    if (error.code == Code::stuck) {
-        log_error(error);
-        broker_.mark_stuck(key, std::move(error));
-        return;
-    }
-    const pci::Function* function = world_.find(address);
-    const bool with_vfio = function != nullptr && function->driver &&
-                           function->driver->find("vfio") != std::string::npos;
-    if (error.code == Code::busy && with_vfio) {
-        log_error(error, Level::notice);
-        broker_.mark_dirty(key, std::move(error));
-        wait_for_holders(key, address);
-        return;
-    }
-    if (error.code == Code::lost || error.code == Code::not_found)
-        world_.refresh({address});  // most likely it is gone
-    log_error(error, Level::warning);
-    broker_.quarantine(key, std::move(error));
-}
-
-void Hardware::wait_for_holders(const SlotKey& key, const pci::Address& address) {
-    const auto watch = [this, key](const proto::Json& holders) {
-        const Slot* slot = broker_.find(key);
-        if (slot == nullptr || slot->state != SlotState::dirty) return;
-        Holding& holding = holding_[key];
-        for (const auto& holder : holders) {
-            const auto process = identify_process(root_.proc(), holder.at("pid").get<pid_t>());
-            if (!process) continue;
-            auto pidfd = open_pidfd(root_.proc(), *process);
-            if (!pidfd) continue;
-            auto source = loop_.watch(pidfd->get(), EPOLLIN, [this, key](auto) { scrub(key); });
-            if (!source) continue;
-            holding.pidfds.push_back(std::move(*pidfd));
-            holding.sources.push_back(std::move(*source));
-        }
-        // A holder may also close it without ending, and the kernel announces that to nobody.
-        if (auto timer = loop_.after(1s, [this, key] { scrub(key); }))
-            holding.retry = std::move(*timer);
-    };
-    worker_of(key.pf).call({.operation = "holders",
-                            .parameters = {{"address", address.str()}},
-                            .timeout = kPrepareTimeout,
-                            .subject = address.str(),
-                            .done =
-                                [watch](Result<WorkerReply> reply) {
-                                    watch(reply ? reply->parameters.at("holders")
-                                                : proto::Json::array());
-                                },
-                            .part = {},
-                            .late = {}});
-}
-
-void Hardware::put_back(const std::vector<Slot>& dropped) {
-    for (const Slot& slot : dropped) {
-        holding_.erase(slot.key);
-        if (!slot.address || !slot.original) continue;
-        log(Level::info, "{} is in no pool any more: its driver is put back", *slot.address);
-        worker_of(slot.key.pf)
-            .call({.operation = "restore",
-                   .parameters = {{"address", slot.address->str()},
-                                  {"binding", to_json(*slot.original)}},
-                   .timeout = kPrepareTimeout,
-                   .subject = slot.address->str(),
-                   .done =
-                       [](const Result<WorkerReply>& reply) {
-                           if (!reply) log_error(reply.error());
-                       },
-                   .part = {},
-                   .late = {}});
-    }
+    for (const SlotKey& key : again) scrubber_.scrub(key);
 }
 
 }  // namespace vfb::daemon

@@ -298,7 +298,7 @@ void Leasing::take_back(const Lease& lease) {
     if (lease.owner.kind == OwnerKind::process) fd_store_.remove(FdStore::process_name(lease.id));
     take_back_nodes(lease.nodes);
     for (const auto& function : lease.functions)
-        if (!function.lost) hardware_.scrub(function.slot);
+        if (!function.lost) hardware_.scrubber().scrub(function.slot);
 }
 
 void Leasing::take_back_nodes(const std::vector<LentNode>& nodes) {

@@ -65,7 +65,7 @@ Service::Method Service::find(const std::string& name) {
     return nullptr;
 }
 
-void Service::handle(Request request) {
+void Service::handle(const Request& request) {
     const std::string& name = request.call.method;
     if (const Method method = find(name)) return (this->*method)(request);
     const std::string interface = name.substr(0, name.rfind('.'));

@@ -27,7 +27,7 @@ public:
           views_(world, broker, hardware) {}
 
     // Answers at once or later; `request.reply` is called once.
-    void handle(Request request);
+    void handle(const Request& request);
 
 private:
     using Method = void (Service::*)(const Request&);

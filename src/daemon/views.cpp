@@ -38,8 +38,9 @@ Json Views::summary(const pci::Function& f) const {
     Json json{
         {"address", f.address.str()},
         {"ids", f.ids()},
-        {"class", f.class_name},
-        {"name", f.device_name.empty() ? f.vendor_name : f.vendor_name + " " + f.device_name}};
+        {"class", f.class_name.str()},
+        {"name", f.device_name.empty() ? f.vendor_name.str()
+                                       : f.vendor_name.str() + " " + f.device_name.str()}};
     if (f.driver) json["driver"] = *f.driver;
     json["netdevs"] = Json::array();
     for (const auto& netdev : f.netdevs) json["netdevs"].push_back(netdev.name);
@@ -52,7 +53,7 @@ Json Views::summary(const pci::Function& f) const {
     if (f.physfn) json["physicalFunction"] = f.physfn->str();
     if (f.vf_index) json["index"] = *f.vf_index;
     const Slot* slot = broker_.find_at(f.address);
-    if (slot != nullptr) json["pool"] = slot->pool;
+    if (slot != nullptr && !slot->pool.empty()) json["pool"] = slot->pool;
     json["state"] = to_string(slot != nullptr ? slot->state : SlotState::unmanaged);
     if (slot != nullptr && slot->lease) json["lease"] = *slot->lease;
     return json;

@@ -211,9 +211,9 @@ Json to_json(const pci::Function& f) {
               {"revision", f.revision},
               {"headerType", f.header_type},
               {"multifunction", f.multifunction},
-              {"vendorName", f.vendor_name},
-              {"deviceName", f.device_name},
-              {"className", f.class_name},
+              {"vendorName", f.vendor_name.str()},
+              {"deviceName", f.device_name.str()},
+              {"className", f.class_name.str()},
               {"slot", f.slot},
               {"resetMethods", f.reset_methods},
               {"bars", bars_to_json(f.bars)}};

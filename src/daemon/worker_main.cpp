@@ -51,7 +51,7 @@ private:
 };
 
 void serve(broker::DeviceWork& work, const SysRoot& root, Outbox& outbox, const Json& request) {
-    const Json id = request.at("id");
+    const Json& id = request.at("id");
     const SendPart part = [&](Json parameters) {
         outbox.put({{"id", id}, {"parameters", std::move(parameters)}, {"continues", true}}, {});
     };

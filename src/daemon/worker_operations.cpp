@@ -4,7 +4,6 @@
 #include <array>
 
 #include "pci/inventory.hpp"
-#include "pci/sriov.hpp"
 #include "proto/connection.hpp"
 #include "wire.hpp"
 
@@ -72,6 +71,7 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     VFB_TRY(const auto prepared, c.work.prepare_pf(request));
     WorkerReply reply;
     reply.parameters["created"] = prepared.created;
+    reply.parameters["autoprobe"] = prepared.autoprobe;
     if (prepared.was_up) reply.parameters["wasUp"] = *prepared.was_up;
     reply.parameters["vfs"] = Json::array();
     for (std::size_t i = 0; i < prepared.vfs.size(); ++i)
@@ -80,9 +80,16 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     return reply;
 }
 
-Result<WorkerReply> remove_vfs(const Context& c) {
-    VFB_TRY(const auto pf, c.address("pf"));
-    VFB_CHECK(pci::remove_vfs(c.root, pf));
+Result<WorkerReply> give_back_pf(const Context& c) {
+    broker::GiveBackRequest request;
+    VFB_TRY(request.pf, c.address("pf"));
+    request.remove_vfs = c.parameters.at("removeVfs").get<bool>();
+    request.autoprobe = c.parameters.at("autoprobe").get<bool>();
+    request.set_down = c.parameters.at("setDown").get<bool>();
+    for (const auto& vf : c.parameters.at("vfs"))
+        request.bindings.emplace(vf.at("index").get<unsigned>(),
+                                 binding_from_json(vf.at("binding")));
+    VFB_CHECK(c.work.give_back_pf(request));
     return WorkerReply{};
 }
 
@@ -170,7 +177,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
-    {"remove-vfs", remove_vfs},
+    {"give-back-pf", give_back_pf},
     {"scrub", scrub},
     {"set-attributes", set_attributes},
     {"open-groups", open_groups},

@@ -15,13 +15,13 @@ constexpr auto kReadTimeout = 30s;
 
 }  // namespace
 
-Result<> World::start(std::function<void(Result<>)> on_ready) {
+Result<> World::start(const std::function<void(Result<>)>& on_ready) {
     if (live_) {
         VFB_TRY(monitor_, pci::UeventMonitor::open());
         VFB_TRY(source_,
                 loop_.watch(monitor_->fd(), EPOLLIN, [this](std::uint32_t) { on_uevents(); }));
     }
-    read_all(std::move(on_ready));
+    read_all(on_ready);
     return {};
 }
 
@@ -59,7 +59,7 @@ void World::on_uevent(const pci::Uevent& event) {
     dirty_.insert(*event.address);
 }
 
-void World::read_all(std::function<void(Result<>)> done) {
+void World::read_all(const std::function<void(Result<>)>& done) {
     // What the answer does not mention is gone by then.
     auto unseen = std::make_shared<std::set<pci::Address>>();
     for (const auto& [address, function] : functions_) unseen->insert(address);

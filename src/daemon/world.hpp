@@ -26,7 +26,7 @@ public:
         : loop_(loop), worker_(workers.of("inventory")), live_(live) {}
 
     // Subscribes, then enumerates; `on_ready` once, when everything was read or could not be.
-    Result<> start(std::function<void(Result<>)> on_ready);
+    Result<> start(const std::function<void(Result<>)>& on_ready);
 
     // `before` or `now` is null when the function appeared or vanished.
     using Change = std::function<void(const pci::Address&, const pci::Function* before,
@@ -50,7 +50,7 @@ public:
 private:
     void on_uevents();
     void on_uevent(const pci::Uevent& event);
-    void read_all(std::function<void(Result<>)> done);
+    void read_all(const std::function<void(Result<>)>& done);
     void read_dirty();
     void take(const proto::Json& json);
     void store(pci::Function function);

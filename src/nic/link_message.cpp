@@ -107,11 +107,11 @@ Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
     return message;
 }
 
-Result<Message> set_up_message(int ifindex) {
+Result<Message> set_up_message(int ifindex, bool up) {
     ifinfomsg header{};
     header.ifi_family = AF_UNSPEC;
     header.ifi_index = ifindex;
-    header.ifi_flags = IFF_UP;
+    header.ifi_flags = up ? IFF_UP : 0;
     header.ifi_change = IFF_UP;
     return link_message(RTM_SETLINK, header);
 }

@@ -29,8 +29,8 @@ Result<Message> get_link_message(int ifindex);
 // RTM_SETLINK with one IFLA_VF_* attribute of one VF.
 Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
                                const VfAttributes& all);
-// RTM_SETLINK that sets IFF_UP and leaves all other flags.
-Result<Message> set_up_message(int ifindex);
+// RTM_SETLINK that sets or clears IFF_UP and leaves all other flags.
+Result<Message> set_up_message(int ifindex, bool up);
 
 struct Link {
     int ifindex = 0;

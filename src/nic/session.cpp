@@ -44,21 +44,21 @@ Result<WriteReport> Session::write(int ifindex, unsigned index, const VfAttribut
     return write_vf(impl_->socket, ifindex, index, wanted, timeout);
 }
 
-Result<bool> Session::bring_up(int ifindex) {
+Result<bool> Session::set_up(int ifindex, bool up) {
     VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
-    if (before.up) return true;
-    const auto operation = "set " + before.name + " up";
-    VFB_TRY(auto request, set_up_message(ifindex));
+    if (before.up == up) return before.up;
+    const auto operation = fmt::format("set {} {}", before.name, up ? "up" : "down");
+    VFB_TRY(auto request, set_up_message(ifindex, up));
     std::vector<Message> requests;
     requests.push_back(std::move(request));
-    // The driver has opened the device when the kernel acknowledges: there is nothing to wait for.
+    // The driver has opened or closed the device when the kernel acknowledges.
     VFB_TRY(const auto answers, impl_->socket.transact(requests));
     if (answers.front().errnum != 0)
         return fail_errno(answers.front().errnum, operation, before.name, answers.front().text);
     VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
-    if (!after.up)
-        return fail(Code::failed, operation, before.name, "another program set it down at once");
-    return false;
+    if (after.up != up)
+        return fail(Code::failed, operation, before.name, "another program undid it at once");
+    return before.up;
 }
 
 }  // namespace vfb::nic

@@ -8,6 +8,7 @@ namespace vfb::broker {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr auto kConfig = R"(
 [pf.uplink]
@@ -47,7 +48,7 @@ protected:
         broker.emplace(std::move(*opened));
         auto config = parse_config(kConfig, "test.toml");
         ASSERT_TRUE(config) << config.error().message();
-        ASSERT_TRUE(broker->configure(*config));
+        broker->configure(*config);
         for (unsigned i = 0; i < 4; ++i) {
             EXPECT_TRUE(
                 broker->locate({"uplink", static_cast<std::uint16_t>(i)}, vf(i), 20 + i, 0));
@@ -258,12 +259,50 @@ TEST_F(BrokerTest, LossUnderALeaseIsRemembered) {
 
 TEST_F(BrokerTest, ReconfigurationKeepsWhatIsLeased) {
     const LeaseId id = take(kRoot);
-    const auto dropped = broker->configure({});
-    ASSERT_TRUE(dropped);
-    EXPECT_EQ(dropped->size(), 3U);
+    EXPECT_THAT(broker->retire(), IsEmpty()) << "all are configured";
+    broker->configure({});
+    EXPECT_EQ(broker->retire().size(), 3U);
     EXPECT_EQ(state(0), SlotState::leased);
     EXPECT_EQ(broker->find(key(1)), nullptr);
+    EXPECT_EQ(broker->find_at(vf(1)), nullptr);
     EXPECT_TRUE(broker->end(id));
+    EXPECT_THAT(broker->retire(), IsEmpty()) << "its last owner's traces are still on it";
+    broker->mark_clean(key(0), {});
+    const auto retired = broker->retire();
+    ASSERT_EQ(retired.size(), 1U);
+    EXPECT_EQ(retired.front().address, vf(0));
+}
+
+TEST_F(BrokerTest, WhatIsConfiguredNoMoreIsLeasedToNobody) {
+    Config fewer = broker->config();
+    fewer.pfs.front().vfs = 1;
+    broker->configure(fewer);
+    LeaseRequest request;
+    request.count = 2;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::exhausted);
+    EXPECT_TRUE(choose(kRoot, {}));
+}
+
+TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
+    ASSERT_TRUE(broker->remember_original(key(0), {.driver = "igbvf", .driver_override = ""}));
+    ASSERT_TRUE(broker->end(take(kRoot)));
+    ASSERT_TRUE(broker->remember_pf({.name = "uplink",
+                                     .address = vf(0),
+                                     .created_vfs = true,
+                                     .autoprobe = false,
+                                     .was_up = false}));
+    const auto remembered = *broker->remembered_pfs();
+    ASSERT_EQ(remembered.size(), 1U);
+    EXPECT_FALSE(remembered.front().autoprobe);
+    const Config config = broker->config();
+    broker->mark_clean(key(0), {});
+    broker->configure({});
+    EXPECT_EQ(broker->retire().size(), 4U);
+    ASSERT_TRUE(broker->forget_pf("uplink"));
+    EXPECT_THAT(*broker->remembered_pfs(), IsEmpty());
+    broker->configure(config);
+    EXPECT_FALSE(broker->find(key(0))->original);
+    EXPECT_EQ(broker->find(key(0))->generation, 1U);
 }
 
 TEST(BrokerRestart, PromisesAreKept) {
@@ -274,7 +313,7 @@ TEST(BrokerRestart, PromisesAreKept) {
     {
         auto broker = Broker::open(*Store::open(path), 1 << 30);
         ASSERT_TRUE(broker);
-        ASSERT_TRUE(broker->configure(*config));
+        broker->configure(*config);
         broker->locate({"uplink", 0}, vf(0), 20, 0);
         ASSERT_TRUE(
             broker->remember_original({"uplink", 0}, {.driver = "igbvf", .driver_override = ""}));
@@ -290,7 +329,7 @@ TEST(BrokerRestart, PromisesAreKept) {
     }
     auto broker = Broker::open(*Store::open(path), 1 << 30);
     ASSERT_TRUE(broker);
-    ASSERT_TRUE(broker->configure(*config));
+    broker->configure(*config);
     const Lease* lease = broker->find_lease(id);
     ASSERT_NE(lease, nullptr);
     EXPECT_TRUE(lease->settled);

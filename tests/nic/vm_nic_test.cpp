@@ -13,6 +13,7 @@
 #include <fstream>
 #include <thread>
 
+#include "nic/host_use.hpp"
 #include "nic/vf_attributes.hpp"
 
 namespace vfb::nic {
@@ -99,7 +100,7 @@ protected:
         write_file(device + "/sriov_drivers_autoprobe", "0");
         write_file(device + "/sriov_numvfs", "0");
         write_file(device + "/sriov_numvfs", std::to_string(kVfs));
-        const auto up = session().bring_up(ifindex_);
+        const auto up = session().set_up(ifindex_, true);
         ASSERT_TRUE(up) << up.error().message();
         ASSERT_TRUE(wait_for_carrier(name_));
     }
@@ -202,23 +203,38 @@ TEST_F(Igb, SaysThatThereIsNoSuchVfOrPf) {
     EXPECT_EQ(session().read(ifindex_, kVfs).error().code, Code::not_found);
     EXPECT_EQ(session().write(ifindex_, kVfs, rich(), kTimeout).error().code, Code::not_found);
     EXPECT_EQ(session().read(99999, 0).error().code, Code::lost);
-    EXPECT_EQ(session().bring_up(99999).error().code, Code::lost);
+    EXPECT_EQ(session().set_up(99999, true).error().code, Code::lost);
     EXPECT_EQ(session().read(static_cast<int>(if_nametoindex("lo")), 0).error().code,
               Code::not_found);
     EXPECT_THAT(*session().read_all(static_cast<int>(if_nametoindex("lo"))), IsEmpty());
 }
 
+TEST_F(Igb, AddressesOfTheKernelAreNobodys) {
+    const auto run = [&](const std::string& command) {
+        ASSERT_EQ(std::system((command + " dev " + name_).c_str()), 0) << command;
+    };
+    // The link is up, so that it has a link-local address at least.
+    EXPECT_FALSE(has_addresses(ifindex_).value());
+    EXPECT_FALSE(has_addresses(99999).value());
+    for (const char* address : {"10.9.9.1/24", "fd00::9/64 nodad"}) {
+        run(std::string("ip address add ") + address);
+        EXPECT_TRUE(has_addresses(ifindex_).value()) << address;
+        run("ip address flush scope global");
+        EXPECT_FALSE(has_addresses(ifindex_).value()) << address;
+    }
+}
+
 TEST_F(Igb, BringsThePfUp) {
-    EXPECT_EQ(session().bring_up(ifindex_).value(), true) << "it was up";
+    EXPECT_EQ(session().set_up(ifindex_, true).value(), true) << "it was up";
     write(2, rich());
-    ASSERT_EQ(std::system(("ip link set dev " + name_ + " down").c_str()), 0);
+    EXPECT_EQ(session().set_up(ifindex_, false).value(), true);
     VfAttributes rate;
     rate.max_tx_rate = 50;
     const auto error = refused(rate);
     EXPECT_EQ(error.code, Code::invalid);
     EXPECT_THAT(error.hint, HasSubstr("up"));
-    EXPECT_EQ(session().bring_up(ifindex_).value(), false) << "it was down";
-    EXPECT_EQ(session().bring_up(ifindex_).value(), true);
+    EXPECT_EQ(session().set_up(ifindex_, true).value(), false) << "it was down";
+    EXPECT_EQ(session().set_up(ifindex_, true).value(), true);
     ASSERT_TRUE(wait_for_carrier(name_));
     EXPECT_EQ(write(1, rate).actual.max_tx_rate, 50U);
     auto kept = rich();

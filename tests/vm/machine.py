@@ -294,7 +294,10 @@ class Test(unittest.TestCase):
         self.daemon.stop()
         # What the next test starts from: no VFs, and no promise about them.
         shutil.rmtree("/run/vfbroker", ignore_errors=True)
-        pathlib.Path(f"/sys/bus/pci/devices/{PF}/sriov_numvfs").write_text("0")
+        device = pathlib.Path(f"/sys/bus/pci/devices/{PF}")
+        (device / "sriov_numvfs").write_text("0")
+        (device / "sriov_drivers_autoprobe").write_text("1")
+        run("ip", "link", "set", netdev_of(), "down")
 
     def pool(self, name="guests"):
         pools = vfbroker_json("pool")["pools"]

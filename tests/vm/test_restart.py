@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon is killed in the middle of leases: guests run on, and the next daemon knows all."""
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -78,6 +79,62 @@ class Restart(machine.Test):
         vfbroker("reload")
         self.assertEqual(vfbroker_json("pool")["pools"][0]["name"], "tenants")
         vfbroker("reload", uid=ALICE, status=3)
+
+    def found(self):
+        """What the host has of the PF: VFs, autoprobe, IFF_UP."""
+        device = pathlib.Path(f"/sys/bus/pci/devices/{machine.PF}")
+        flags = int((device / "net" / machine.netdev_of() / "flags").read_text(), 16)
+        return (int((device / "sriov_numvfs").read_text()),
+                int((device / "sriov_drivers_autoprobe").read_text()), flags & 1)
+
+    def given_back(self):
+        return machine.wait_for(lambda: f"all is as it was: {self.found()}",
+                                lambda: self.found() == (0, 1, 0))
+
+    def test_pf_that_is_configured_no_more_is_as_it_was_found(self):
+        self.assertEqual(self.found(), (4, 0, 1))
+        process = self.process_lease()
+        self.daemon.configure("")
+        vfbroker("reload")
+        # Not under a lease, and the others wait for it: they go with the PF.
+        self.assertEqual(self.found(), (4, 0, 1))
+        self.assertIn(process.pid, self.leases_by_pid())
+        process.kill()
+        process.wait()
+        self.given_back()
+        self.daemon.wait_for_log("PF uplink .* is as it was found")
+        self.daemon.configure(machine.CONFIG.format(vfs=4))
+        vfbroker("reload")
+        self.wait_for_clean(4)
+
+    def test_pf_that_was_taken_out_while_the_daemon_was_down(self):
+        self.daemon.stop()
+        self.daemon.configure("")
+        self.daemon.start()
+        self.given_back()
+
+    def test_pf_that_the_host_uses_meanwhile_stays_up(self):
+        machine.run("ip", "address", "add", "10.9.9.1/24", "dev", machine.netdev_of())
+        self.addCleanup(machine.run, "ip", "link", "set", machine.netdev_of(), "down")
+        self.addCleanup(machine.run, "ip", "address", "flush", "dev", machine.netdev_of())
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.daemon.wait_for_log("PF uplink .* is as it was found")
+        self.assertEqual(self.found(), (0, 1, 1))
+
+    def test_functions_taken_out_of_a_pool_get_their_driver_back(self):
+        address = machine.vf_address(3)
+        self.assertEqual(machine.driver_of(address), "vfio-pci")
+        config = machine.CONFIG.format(vfs=4)
+        self.daemon.configure(config.replace('pf = "uplink"\nallow', 'pf = "uplink"\nvfs = "0-2"\nallow'))
+        vfbroker("reload")
+        machine.wait_for("VF 3 has no driver, as it was found",
+                         lambda: machine.driver_of(address) is None)
+        self.assertEqual(self.pool()["total"], 3)
+        self.daemon.configure(config)
+        vfbroker("reload")
+        self.wait_for_clean(4)
+        self.assertEqual(machine.driver_of(address), "vfio-pci")
 
     def test_second_daemon_is_refused(self):
         second = machine.run("vfbrokerd", "--socket", "/run/second.sock", status=1, timeout=60)

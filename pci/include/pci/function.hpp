@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shared_name.hpp"
 #include "pci/address.hpp"
 
 namespace vfb::pci {
@@ -59,9 +60,9 @@ struct Function {
     std::uint8_t revision = 0;
     std::uint8_t header_type = 0;  // 0 endpoint, 1 bridge (bit 7, multifunction, removed)
     bool multifunction = false;
-    std::string vendor_name;  // from pci.ids; empty when unknown
-    std::string device_name;
-    std::string class_name;
+    SharedName vendor_name;  // from pci.ids; empty when unknown
+    SharedName device_name;
+    SharedName class_name;
 
     std::optional<std::string> driver;  // bound driver
     std::vector<Netdev> netdevs;

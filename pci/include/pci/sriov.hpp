@@ -30,6 +30,10 @@ Result<std::vector<Address>> create_vfs(const SysRoot& root, const Address& pf, 
 // a VF is open, and nothing can interrupt it.
 Result<> remove_vfs(const SysRoot& root, const Address& pf);
 
+// sriov_drivers_autoprobe: whether VFs that are created get a kernel driver.
+Result<bool> read_autoprobe(const SysRoot& root, const Address& pf);
+Result<> write_autoprobe(const SysRoot& root, const Address& pf, bool on);
+
 // The VFs that are there now, in order of index (virtfnN links; takes no lock).
 Result<std::vector<Address>> list_vfs(const SysRoot& root, const Address& pf);
 

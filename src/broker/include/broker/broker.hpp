@@ -40,10 +40,12 @@ public:
     // until locate() says where they are.
     static Result<Broker> open(Store store, std::uint64_t machine_memory);
 
-    // Replaces the configuration. Slots that no pool has any more are dropped when they are not
-    // leased; those are returned with the driver they had, so that it can be put back. A slot under
-    // a lease stays until the lease ends, in the pool that it was leased from.
-    Result<std::vector<Slot>> configure(Config config);
+    // Replaces the configuration. A slot that no pool has any more is leased to nobody from now on,
+    // and stays until retire() takes it: one under a lease until the lease has ended.
+    void configure(Config config);
+    // Takes out the slots that no pool has and that are at rest (clean, quarantined or absent), so
+    // that they can be given back to the host as they were found.
+    std::vector<Slot> retire();
     [[nodiscard]] const Config& config() const { return config_; }
 
     [[nodiscard]] const std::map<SlotKey, Slot>& slots() const { return slots_; }
@@ -64,6 +66,11 @@ public:
     Result<> remember_original(const SlotKey& key, const pci::Binding& original);
     Result<> remember_pf(const StoredPf& pf) { return store_.put_pf(pf); }
     Result<std::vector<StoredPf>> remembered_pfs() { return store_.pfs(); }
+    // It was given back: what is found next is the original. Generations stay.
+    Result<> forget_original(const SlotKey& key);
+    Result<> forget_pf(const std::string& name);
+    // Slots of this boot, whether or not they are configured now.
+    [[nodiscard]] const std::map<SlotKey, StoredSlot>& remembered_slots() const { return stored_; }
 
     // --- what the scrub says
     void mark_preparing(const SlotKey& key);

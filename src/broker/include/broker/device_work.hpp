@@ -7,6 +7,7 @@
 // are made one after the other (some PF drivers fail concurrent changes).
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -31,7 +32,17 @@ struct PreparedPf {
     std::vector<pci::Address> vfs;       // that are there now, in order of index
     std::vector<pci::Binding> bindings;  // of each VF, before anything is done to it
     bool created = false;                // whether this call created them
+    bool autoprobe = true;               // sriov_drivers_autoprobe before that
     std::optional<bool> was_up;          // the netdev before; absent: no netdev, or not asked for
+};
+
+// A PF goes back to the host as it was found.
+struct GiveBackRequest {
+    pci::Address pf;
+    bool remove_vfs = false;  // they were created by prepare_pf()
+    bool autoprobe = true;    // sriov_drivers_autoprobe, set when VFs are removed
+    bool set_down = false;    // its netdev was down
+    std::map<unsigned, pci::Binding> bindings;  // of VFs that stay, by index
 };
 
 struct ScrubRequest {
@@ -73,6 +84,11 @@ public:
     // Puts the driver back that was found.
     Result<> restore(const pci::Address& vf, const pci::Binding& original);
 
+    // Undoes prepare_pf() and every binding. Code::busy, and nothing is done, when a process holds
+    // one of the VFs or the host uses one. A netdev that somebody uses meanwhile (an address, a
+    // bond, a bridge, a VLAN) stays up.
+    Result<> give_back_pf(const GiveBackRequest& request);
+
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);
 
@@ -80,6 +96,11 @@ private:
     // Refuses a VF that the host uses by its kernel driver.
     Result<> refuse_in_use(const pci::Function& function) const;
     Result<> refuse_not_viable(const pci::Function& function);
+    // Refuses a VF that a process has open, or that the host uses.
+    Result<> refuse_held(const pci::Address& vf, const std::string& operation);
+    Result<> set_down_unused(const pci::Address& pf);
+    Result<> give_back_vf(const pci::Address& pf, const std::vector<pci::Address>& vfs,
+                          unsigned index, const pci::Binding& binding);
     // 0: the PF is no NIC.
     Result<int> pf_ifindex(const pci::Address& pf) const;
 

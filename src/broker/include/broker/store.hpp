@@ -31,6 +31,7 @@ struct StoredPf {
     std::string name;
     pci::Address address;  // of the hardware that the name meant
     bool created_vfs = false;
+    bool autoprobe = true;       // sriov_drivers_autoprobe before the VFs were created
     std::optional<bool> was_up;  // whether the netdev was up; absent: not touched
 };
 
@@ -54,8 +55,8 @@ public:
     Result<> settle_lease(const Lease& lease);
     Result<> remove_lease(LeaseId id);
     Result<> put_slot(const StoredSlot& slot);
-    Result<> remove_slot(const SlotKey& key);
     Result<> put_pf(const StoredPf& pf);
+    Result<> remove_pf(const std::string& name);
 
 private:
     struct Impl;

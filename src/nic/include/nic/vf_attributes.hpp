@@ -113,8 +113,8 @@ public:
     // acknowledged, but the read-back never agreed; nothing is put back then.
     Result<WriteReport> write(int ifindex, unsigned index, const VfAttributes& wanted,
                               std::chrono::milliseconds timeout);
-    // Sets IFF_UP and waits until it is (not for carrier). Returns whether it was up before.
-    Result<bool> bring_up(int ifindex);
+    // Sets or clears IFF_UP (does not wait for carrier). Returns whether it was up before.
+    Result<bool> set_up(int ifindex, bool up);
 
 private:
     struct Impl;

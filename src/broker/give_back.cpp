@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The half of DeviceWork that undoes what was done to a PF.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "broker/device_work.hpp"
+#include "nic/host_use.hpp"
+#include "pci/inventory.hpp"
+#include "pci/sriov.hpp"
+
+namespace vfb::broker {
+namespace {
+
+constexpr std::chrono::seconds kReadBackTimeout{2};
+
+// Links of sysfs to what stands on a netdev: a bond or bridge (master), VLANs and the like (upper).
+Result<bool> has_upper(const Dir& pf, const std::string& netdev) {
+    VFB_TRY(const auto entries, pf.list("net/" + netdev));
+    return std::ranges::any_of(entries, [](const std::string& name) {
+        return name == "master" || name.starts_with("upper_");
+    });
+}
+
+}  // namespace
+
+Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& operation) {
+    VFB_TRY(const auto holders, vfio::find_holders(root_, vf));
+    if (!holders.empty())
+        return fail(Code::busy, operation, vf.str(),
+                    fmt::format("{} still has {} open", vfio::describe(holders), vf),
+                    "end it, then vfbroker reload");
+    VFB_TRY(const auto function, pci::Inventory(root_, false).read(vf));
+    return refuse_in_use(function);
+}
+
+Result<> DeviceWork::set_down_unused(const pci::Address& pf) {
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex == 0) return {};
+    VFB_TRY(const auto device, root_.sys().open_dir("bus/pci/devices/" + pf.str()));
+    VFB_TRY(const auto names, device.list("net"));
+    VFB_TRY(const bool address, nic::has_addresses(ifindex));
+    VFB_TRY(const bool upper, has_upper(device, names.front()));
+    if (address || upper) return {};
+    const std::scoped_lock lock(nic_mutex_);
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_CHECK(session.set_up(ifindex, false));
+    return {};
+}
+
+// A daemon that was restarted in between may not have scrubbed it: nothing that its last owner was
+// given may stay on it.
+Result<> DeviceWork::give_back_vf(const pci::Address& pf, const std::vector<pci::Address>& vfs,
+                                  unsigned index, const pci::Binding& binding) {
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex != 0) {
+        const std::scoped_lock lock(nic_mutex_);
+        VFB_TRY(auto session, nic::Session::open());
+        VFB_CHECK(session.write(ifindex, index, nic::safe_defaults(), kReadBackTimeout));
+    }
+    return restore(vfs[index], binding);
+}
+
+Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
+    const auto operation = fmt::format("give {} back to the host", request.pf);
+    VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
+    // All are asked before the first is touched.
+    for (unsigned index = 0; index < vfs.size(); ++index)
+        if (request.remove_vfs || request.bindings.contains(index))
+            VFB_CHECK(refuse_held(vfs[index], operation));
+    if (request.remove_vfs) {
+        VFB_CHECK(pci::remove_vfs(root_, request.pf));
+        VFB_CHECK(pci::write_autoprobe(root_, request.pf, request.autoprobe));
+    } else {
+        for (const auto& [index, binding] : request.bindings)
+            if (index < vfs.size()) VFB_CHECK(give_back_vf(request.pf, vfs, index, binding));
+    }
+    if (request.set_down) VFB_CHECK(set_down_unused(request.pf));
+    return {};
+}
+
+}  // namespace vfb::broker

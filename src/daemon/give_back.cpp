@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "give_back.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "log.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kTimeout = 60s;
+
+bool has_slots(const broker::Broker& broker, const std::string& pf) {
+    const auto slot = broker.slots().lower_bound(broker::SlotKey{pf, 0});
+    return slot != broker.slots().end() && slot->first.pf == pf;
+}
+
+}  // namespace
+
+void GiveBack::begin() {
+    pending_.clear();
+    const auto remembered = broker_.remembered_pfs();
+    if (!remembered) return log_error(remembered.error());
+    for (const auto& pf : *remembered)
+        if (broker_.config().find_pf(pf.name) == nullptr && !running_.contains(pf.name))
+            pending_.push_back(pf);
+    check();
+}
+
+void GiveBack::check() {
+    for (const auto& slot : broker_.retire())
+        if (broker_.config().find_pf(slot.key.pf) != nullptr) give_back(slot);
+    const auto at_rest = [&](const auto& pf) { return !has_slots(broker_, pf.name); };
+    const auto begin = std::ranges::stable_partition(pending_, std::not_fn(at_rest)).begin();
+    const std::vector<broker::StoredPf> now(begin, pending_.end());
+    pending_.erase(begin, pending_.end());
+    for (const auto& pf : now) give_back(pf);
+}
+
+// One VF of a PF that keeps others.
+void GiveBack::give_back(const broker::Slot& slot) {
+    if (!slot.address || !slot.original) return;
+    log(Level::info, "{} is in no pool any more: its driver is put back", *slot.address);
+    hardware_.worker_of(slot.key.pf)
+        .call({.operation = "restore",
+               .parameters = {{"address", slot.address->str()},
+                              {"binding", to_json(*slot.original)}},
+               .timeout = kTimeout,
+               .subject = slot.address->str(),
+               .done =
+                   [this, key = slot.key](const Result<WorkerReply>& reply) {
+                       if (!reply) return log_error(reply.error());
+                       if (auto done = broker_.forget_original(key); !done) log_error(done.error());
+                   },
+               .part = {},
+               .late = {}});
+}
+
+void GiveBack::give_back(const broker::StoredPf& pf) {
+    // Another device may be in its place, or none: what was done to it is gone with it.
+    const pci::Function* function = world_.find(pf.address);
+    if (function == nullptr || !function->is_pf()) {
+        if (auto done = broker_.forget_pf(pf.name); !done) log_error(done.error());
+        return;
+    }
+    log(Level::info, "PF {} ({}) is configured no more: giving it back to the host", pf.name,
+        pf.address);
+    proto::Json vfs = proto::Json::array();
+    for (const auto& [key, slot] : broker_.remembered_slots())
+        if (key.pf == pf.name && slot.original)
+            vfs.push_back({{"index", key.index}, {"binding", to_json(*slot.original)}});
+    running_.insert(pf.name);
+    hardware_.hold(pf.name);
+    workers_.of(pf.address.str())
+        .call({.operation = "give-back-pf",
+               .parameters = {{"pf", pf.address.str()},
+                              {"removeVfs", pf.created_vfs},
+                              {"autoprobe", pf.autoprobe},
+                              {"setDown", pf.was_up && !*pf.was_up},
+                              {"vfs", std::move(vfs)}},
+               .timeout = kTimeout,
+               .subject = pf.address.str(),
+               .done = [this, pf](const Result<WorkerReply>& reply) { given_back(pf, reply); },
+               .part = {},
+               .late =
+                   [this, pf] {
+                       // How it ended was not said: it is looked at again.
+                       running_.erase(pf.name);
+                       hardware_.let_go(pf.name);
+                       begin();
+                   }});
+}
+
+void GiveBack::given_back(const broker::StoredPf& pf, const Result<WorkerReply>& reply) {
+    if (reply) {
+        if (auto done = broker_.forget_pf(pf.name); !done) log_error(done.error());
+        log(Level::info, "PF {} ({}) is as it was found", pf.name, pf.address);
+    } else {
+        log_error(reply.error(), Level::warning);
+        // The kernel is inside: nothing may be begun with it before it comes back.
+        if (reply.error().code == Code::stuck) return;
+    }
+    running_.erase(pf.name);
+    hardware_.let_go(pf.name);
+}
+
+}  // namespace vfb::daemon

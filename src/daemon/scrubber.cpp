@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "scrubber.hpp"
+
+#include <sys/epoll.h>
+
+#include "hardware.hpp"
+#include "log.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using broker::Slot;
+using broker::SlotKey;
+using broker::SlotState;
+
+constexpr auto kTimeout = 60s;
+
+}  // namespace
+
+void Scrubber::scrub(const SlotKey& key) {
+    const Slot* slot = broker_.find(key);
+    if (slot == nullptr || slot->lease || !slot->address || running_.contains(key)) return;
+    holding_.erase(key);
+    const auto pf = hardware_.address_of(key.pf);
+    if (!pf) return;
+    broker_.mark_preparing(key);
+    running_.insert(key);
+    broker::ScrubRequest request;
+    request.pf = *pf;
+    request.vf = *slot->address;
+    request.index = key.index;
+    request.attributes = broker_.default_attributes(key);
+    if (const auto* pool = broker_.config().pool_of(key.pf, key.index)) {
+        request.driver = pool->driver.value_or("auto");
+        request.reset_required = pool->reset == broker::ResetPolicy::required;
+        if (pool->backend != broker::BackendChoice::automatic)
+            request.backend = pool->backend == broker::BackendChoice::iommufd
+                                  ? vfio::Backend::iommufd
+                                  : vfio::Backend::group;
+    }
+    hardware_.worker_of(key.pf).call(
+        {.operation = "scrub",
+         .parameters = to_json(request),
+         .timeout = kTimeout,
+         .subject = request.vf.str(),
+         .done = [this, key, address = request.vf](
+                     Result<WorkerReply> reply) { scrubbed(key, address, std::move(reply)); },
+         .part = {},
+         .late = [this, key] { scrub(key); }});
+}
+
+void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
+                        Result<WorkerReply> reply) {
+    running_.erase(key);
+    const Slot* slot = broker_.find(key);
+    if (slot == nullptr || slot->lease) return;
+    if (slot->address != address) {
+        scrub(key);  // it came back elsewhere meanwhile
+        return;
+    }
+    if (!reply) {
+        refused(key, address, std::move(reply).error());
+    } else {
+        support_ = support_from_json(reply->parameters.at("support"));
+        if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
+            broker_.mark_clean(key, *attributes);
+            log(Level::info, "{} is clean ({})", address,
+                slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
+        } else {
+            broker_.quarantine(key, std::move(attributes).error());
+        }
+    }
+    announce();
+}
+
+void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error error) {
+    if (error.code == Code::stuck) {
+        log_error(error);
+        broker_.mark_stuck(key, std::move(error));
+        return;
+    }
+    const pci::Function* function = world_.find(address);
+    const bool with_vfio = function != nullptr && function->driver &&
+                           function->driver->find("vfio") != std::string::npos;
+    if (error.code == Code::busy && with_vfio) {
+        log_error(error, Level::notice);
+        broker_.mark_dirty(key, std::move(error));
+        find_holders(key, address);
+        return;
+    }
+    if (error.code == Code::lost || error.code == Code::not_found)
+        world_.refresh({address});  // most likely it is gone
+    log_error(error, Level::warning);
+    broker_.quarantine(key, std::move(error));
+}
+
+void Scrubber::find_holders(const SlotKey& key, const pci::Address& address) {
+    hardware_.worker_of(key.pf).call(
+        {.operation = "holders",
+         .parameters = {{"address", address.str()}},
+         .timeout = kTimeout,
+         .subject = address.str(),
+         .done =
+             [this, key](Result<WorkerReply> reply) {
+                 wait_for_holders(
+                     key, reply ? reply->parameters.at("holders") : proto::Json::array());
+             },
+         .part = {},
+         .late = {}});
+}
+
+void Scrubber::wait_for_holders(const SlotKey& key, const proto::Json& holders) {
+    const Slot* slot = broker_.find(key);
+    if (slot == nullptr || slot->state != SlotState::dirty) return;
+    Holding& holding = holding_[key];
+    for (const auto& holder : holders) {
+        const auto process = identify_process(root_.proc(), holder.at("pid").get<pid_t>());
+        if (!process) continue;
+        auto pidfd = open_pidfd(root_.proc(), *process);
+        if (!pidfd) continue;
+        auto source = loop_.watch(pidfd->get(), EPOLLIN, [this, key](auto) { scrub(key); });
+        if (!source) continue;
+        holding.pidfds.push_back(std::move(*pidfd));
+        holding.sources.push_back(std::move(*source));
+    }
+    // A holder may also close it without ending, and the kernel announces that to nobody.
+    if (auto timer = loop_.after(1s, [this, key] { scrub(key); })) holding.retry = std::move(*timer);
+}
+
+}  // namespace vfb::daemon

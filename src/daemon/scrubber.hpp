@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Scrubber: takes slots from `preparing` to `clean`, or to why not. Scrubs run in the worker of the
+// slot's PF; a slot whose last owner still holds it is scrubbed when that process ends.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "broker/broker.hpp"
+#include "event_loop.hpp"
+#include "worker.hpp"
+#include "world.hpp"
+
+namespace vfb::daemon {
+
+class Hardware;
+
+class Scrubber {
+public:
+    Scrubber(EventLoop& loop, const SysRoot& root, World& world, broker::Broker& broker,
+             Hardware& hardware)
+        : loop_(loop), root_(root), world_(world), broker_(broker), hardware_(hardware) {}
+
+    // A slot became clean, or will not for the time being.
+    void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
+    void announce() const {
+        if (on_change_) on_change_();
+    }
+
+    // Does nothing to a slot that is leased, absent, or being scrubbed.
+    void scrub(const broker::SlotKey& key);
+    // The slot is gone: its holders are watched no more.
+    void forget(const broker::SlotKey& key) { holding_.erase(key); }
+    [[nodiscard]] bool idle() const { return running_.empty(); }
+    [[nodiscard]] bool is_scrubbing(const broker::SlotKey& key) const {
+        return running_.contains(key);
+    }
+
+    // What this kernel's VFIO has: read at first without, later on a bound function.
+    void read_support() { support_ = vfio::read_support(root_, std::nullopt); }
+    [[nodiscard]] const vfio::Support& support() const { return support_; }
+
+private:
+    // What is kept for a slot that somebody still holds.
+    struct Holding {
+        std::vector<UniqueFd> pidfds;
+        std::vector<Source> sources;
+        Source retry;
+    };
+
+    void scrubbed(const broker::SlotKey& key, const pci::Address& address,
+                  Result<WorkerReply> reply);
+    void refused(const broker::SlotKey& key, const pci::Address& address, Error error);
+    void find_holders(const broker::SlotKey& key, const pci::Address& address);
+    void wait_for_holders(const broker::SlotKey& key, const proto::Json& holders);
+
+    EventLoop& loop_;
+    const SysRoot& root_;
+    World& world_;
+    broker::Broker& broker_;
+    Hardware& hardware_;
+    std::set<broker::SlotKey> running_;
+    std::map<broker::SlotKey, Holding> holding_;
+    vfio::Support support_;
+    std::function<void()> on_change_;
+};
+
+}  // namespace vfb::daemon
