@@ -25,7 +25,8 @@ struct Escape {
 };
 thread_local Escape* escape = nullptr;
 
-// The GNU attribute: with it, as libpci declares its member, noreturn is part of the type for clang.
+// The GNU attribute: with it, as libpci declares its member, noreturn is part of the type for
+// clang.
 __attribute__((noreturn)) void on_error(char* format, ...) {
     // Every call into libpci is made with a place to go to.
     if (escape == nullptr) std::abort();

@@ -46,18 +46,18 @@ void GiveBack::give_back(const broker::Slot& slot) {
     if (!slot.address || !slot.original) return;
     log(Level::info, "{} is in no pool any more: its driver is put back", *slot.address);
     hardware_.worker_of(slot.key.pf)
-        .call({.operation = "restore",
-               .parameters = {{"address", slot.address->str()},
-                              {"binding", to_json(*slot.original)}},
-               .timeout = kTimeout,
-               .subject = slot.address->str(),
-               .done =
-                   [this, key = slot.key](const Result<WorkerReply>& reply) {
-                       if (!reply) return log_error(reply.error());
-                       if (auto done = broker_.forget_original(key); !done) log_error(done.error());
-                   },
-               .part = {},
-               .late = {}});
+        .call(
+            {.operation = "restore",
+             .parameters = {{"address", slot.address->str()}, {"binding", to_json(*slot.original)}},
+             .timeout = kTimeout,
+             .subject = slot.address->str(),
+             .done =
+                 [this, key = slot.key](const Result<WorkerReply>& reply) {
+                     if (!reply) return log_error(reply.error());
+                     if (auto done = broker_.forget_original(key); !done) log_error(done.error());
+                 },
+             .part = {},
+             .late = {}});
 }
 
 void GiveBack::give_back(const broker::StoredPf& pf) {

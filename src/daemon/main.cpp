@@ -23,8 +23,8 @@ int serve(const daemon::Options& options, const SysRoot& root) {
     // Workers are waited for by nobody; a peer that goes away is an error of write(2).
     (void)std::signal(SIGCHLD, SIG_IGN);
     (void)std::signal(SIGPIPE, SIG_IGN);
-    // A long answer is memory of its own, which goes back when it is sent. Without this, glibc keeps
-    // what was freed once for the next of that size.
+    // A long answer is memory of its own, which goes back when it is sent. Without this, glibc
+    // keeps what was freed once for the next of that size.
     (void)::mallopt(M_MMAP_THRESHOLD, 128 << 10);
     (void)::mallopt(M_TRIM_THRESHOLD, 128 << 10);
     auto created = daemon::Daemon::create(options, root);

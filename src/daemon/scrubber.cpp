@@ -97,18 +97,18 @@ void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error er
 }
 
 void Scrubber::find_holders(const SlotKey& key, const pci::Address& address) {
-    hardware_.worker_of(key.pf).call(
-        {.operation = "holders",
-         .parameters = {{"address", address.str()}},
-         .timeout = kTimeout,
-         .subject = address.str(),
-         .done =
-             [this, key](Result<WorkerReply> reply) {
-                 wait_for_holders(
-                     key, reply ? reply->parameters.at("holders") : proto::Json::array());
-             },
-         .part = {},
-         .late = {}});
+    hardware_.worker_of(key.pf).call({.operation = "holders",
+                                      .parameters = {{"address", address.str()}},
+                                      .timeout = kTimeout,
+                                      .subject = address.str(),
+                                      .done =
+                                          [this, key](Result<WorkerReply> reply) {
+                                              wait_for_holders(
+                                                  key, reply ? reply->parameters.at("holders")
+                                                             : proto::Json::array());
+                                          },
+                                      .part = {},
+                                      .late = {}});
 }
 
 void Scrubber::wait_for_holders(const SlotKey& key, const proto::Json& holders) {
@@ -126,7 +126,8 @@ void Scrubber::wait_for_holders(const SlotKey& key, const proto::Json& holders) 
         holding.sources.push_back(std::move(*source));
     }
     // A holder may also close it without ending, and the kernel announces that to nobody.
-    if (auto timer = loop_.after(1s, [this, key] { scrub(key); })) holding.retry = std::move(*timer);
+    if (auto timer = loop_.after(1s, [this, key] { scrub(key); }))
+        holding.retry = std::move(*timer);
 }
 
 }  // namespace vfb::daemon

@@ -35,12 +35,11 @@ proto::Text Views::list_text(bool managed_only) {
 }
 
 Json Views::summary(const pci::Function& f) const {
-    Json json{
-        {"address", f.address.str()},
-        {"ids", f.ids()},
-        {"class", f.class_name.str()},
-        {"name", f.device_name.empty() ? f.vendor_name.str()
-                                       : f.vendor_name.str() + " " + f.device_name.str()}};
+    Json json{{"address", f.address.str()},
+              {"ids", f.ids()},
+              {"class", f.class_name.str()},
+              {"name", f.device_name.empty() ? f.vendor_name.str()
+                                             : f.vendor_name.str() + " " + f.device_name.str()}};
     if (f.driver) json["driver"] = *f.driver;
     json["netdevs"] = Json::array();
     for (const auto& netdev : f.netdevs) json["netdevs"].push_back(netdev.name);

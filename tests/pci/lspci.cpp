@@ -144,8 +144,10 @@ std::map<Address, LspciRecord> run_lspci(const std::string& options) {
 
 void expect_same(const Function& function, const LspciRecord& record) {
     SCOPED_TRACE(function.address.str());
-    EXPECT_EQ(named(function.vendor_name.str(), "Vendor", function.vendor), field(record, "Vendor"));
-    EXPECT_EQ(named(function.device_name.str(), "Device", function.device), field(record, "Device"));
+    EXPECT_EQ(named(function.vendor_name.str(), "Vendor", function.vendor),
+              field(record, "Vendor"));
+    EXPECT_EQ(named(function.device_name.str(), "Device", function.device),
+              field(record, "Device"));
     EXPECT_EQ(named(function.class_name.str(), "Class", function.class_code >> 8),
               field(record, "Class"));
     // Absent where both are zero.

@@ -356,7 +356,8 @@ TEST_F(Plain, FunctionsOfTwoGroupsShareAContainer) {
         ASSERT_EQ(opened->groups.size(), 2U);
         ASSERT_EQ(opened->devices.size(), 2U);
         for (const auto& group : opened->groups)
-            EXPECT_NE(ioctls::group_flags(group.get()).value() & VFIO_GROUP_FLAGS_CONTAINER_SET, 0U);
+            EXPECT_NE(ioctls::group_flags(group.get()).value() & VFIO_GROUP_FLAGS_CONTAINER_SET,
+                      0U);
         EXPECT_EQ(open_groups(root, {vfs[0]}).error().code, Code::busy);
     }
     EXPECT_TRUE(open_groups(root, {vfs[0]}).has_value());

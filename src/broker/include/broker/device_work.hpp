@@ -39,9 +39,9 @@ struct PreparedPf {
 // A PF goes back to the host as it was found.
 struct GiveBackRequest {
     pci::Address pf;
-    bool remove_vfs = false;  // they were created by prepare_pf()
-    bool autoprobe = true;    // sriov_drivers_autoprobe, set when VFs are removed
-    bool set_down = false;    // its netdev was down
+    bool remove_vfs = false;                    // they were created by prepare_pf()
+    bool autoprobe = true;                      // sriov_drivers_autoprobe, set when VFs are removed
+    bool set_down = false;                      // its netdev was down
     std::map<unsigned, pci::Binding> bindings;  // of VFs that stay, by index
 };
 

@@ -7,8 +7,8 @@
 
 namespace vfb::nic {
 
-// Whether somebody gave the device an address. Those that the kernel makes by itself on every device
-// that is up (IPv6 link-local, and out of router advertisements) are nobody's.
+// Whether somebody gave the device an address. Those that the kernel makes by itself on every
+// device that is up (IPv6 link-local, and out of router advertisements) are nobody's.
 Result<bool> has_addresses(int ifindex);
 
 }  // namespace vfb::nic
