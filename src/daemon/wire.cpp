@@ -257,6 +257,7 @@ Result<pci::Function> function_from_json(const Json& json) {
     take(json, "vfIndex", f.vf_index);
     VFB_CHECK(take_address(json, "parent", f.parent));
     VFB_CHECK(take_address(json, "physfn", f.physfn));
+    f.netdevs.reserve(json.at("netdevs").size());
     for (const auto& n : json.at("netdevs"))
         f.netdevs.push_back({.name = n.at("name").get<std::string>(),
                              .ifindex = n.at("ifindex").get<int>(),
