@@ -2,9 +2,11 @@
 #include "broker/device_work.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
@@ -78,13 +80,33 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     return prepared;
 }
 
+Result<std::vector<nic::Use>> DeviceWork::host_uses(const pci::Function& function,
+                                                    const std::string& ssh_client) const {
+    // A recorded tree has no network; what is no NIC, or has no driver, has no links.
+    constexpr std::uint32_t kNetworkClass = 0x02;
+    if (!root_.is_host() || function.class_code >> 16 != kNetworkClass || !function.driver)
+        return {};
+    VFB_TRY(const auto networks, nic::read_networks(root_));
+    std::set<std::string> names;
+    for (const auto& netdev : function.netdevs) names.insert(netdev.name);
+    int ssh_link = 0;
+    if (!ssh_client.empty()) ssh_link = nic::link_to(ssh_client).value_or(0);
+    return nic::uses_of(networks, function.address.str(), names, ssh_client, ssh_link);
+}
+
 Result<> DeviceWork::refuse_in_use(const pci::Function& function) const {
-    const auto up = std::ranges::find_if(function.netdevs, &pci::Netdev::up);
-    if (up == function.netdevs.end()) return {};
-    return fail(
-        Code::busy, fmt::format("take {} from the host", function.address), function.address.str(),
-        fmt::format("the host uses it: its network interface {} is up", up->name),
-        fmt::format("ip link set {} down, if nothing needs it, then vfbroker reload", up->name));
+    VFB_TRY(const auto uses, host_uses(function));
+    std::vector<std::string> reasons;
+    for (const auto& use : uses) reasons.push_back(use.text);
+    for (const auto& netdev : function.netdevs)
+        if (netdev.up && reasons.empty())
+            reasons.push_back(fmt::format("its network interface {} is up", netdev.name));
+    if (reasons.empty()) return {};
+    return fail(Code::busy, fmt::format("take {} from the host", function.address),
+                function.address.str(),
+                fmt::format("the host uses it: {}", fmt::join(reasons, "; ")),
+                "vfbroker show lists what it is used for; end that and set its interface down, "
+                "then vfbroker reload");
 }
 
 Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {

@@ -3,11 +3,9 @@
 // The half of DeviceWork that undoes what was done to a PF.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "broker/device_work.hpp"
-#include "nic/host_use.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
 
@@ -15,14 +13,6 @@ namespace vfb::broker {
 namespace {
 
 constexpr std::chrono::seconds kReadBackTimeout{2};
-
-// Links of sysfs to what stands on a netdev: a bond or bridge (master), VLANs and the like (upper).
-Result<bool> has_upper(const Dir& pf, const std::string& netdev) {
-    VFB_TRY(const auto entries, pf.list("net/" + netdev));
-    return std::ranges::any_of(entries, [](const std::string& name) {
-        return name == "master" || name.starts_with("upper_");
-    });
-}
 
 }  // namespace
 
@@ -39,11 +29,9 @@ Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& oper
 Result<> DeviceWork::set_down_unused(const pci::Address& pf) {
     VFB_TRY(const int ifindex, pf_ifindex(pf));
     if (ifindex == 0) return {};
-    VFB_TRY(const auto device, root_.sys().open_dir("bus/pci/devices/" + pf.str()));
-    VFB_TRY(const auto names, device.list("net"));
-    VFB_TRY(const bool address, nic::has_addresses(ifindex));
-    VFB_TRY(const bool upper, has_upper(device, names.front()));
-    if (address || upper) return {};
+    VFB_TRY(const auto function, pci::Inventory(root_, false).read(pf));
+    VFB_TRY(const auto uses, host_uses(function));
+    if (!uses.empty()) return {};
     const std::scoped_lock lock(nic_mutex_);
     VFB_TRY(auto session, nic::Session::open());
     VFB_CHECK(session.set_up(ifindex, false));

@@ -123,7 +123,7 @@ void Service::show(const Request& request) {
     const auto name = function->physfn.value_or(*address).str();
     workers_.of(name).call(
         {.operation = "explain",
-         .parameters = {{"address", address->str()}},
+         .parameters = {{"address", address->str()}, {"caller", request.caller.process.pid}},
          .timeout = kExplainTimeout,
          .subject = address->str(),
          .done =

@@ -79,6 +79,7 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
         if (slot->original && slot->original->driver)
             json["originalDriver"] = *slot->original->driver;
     }
+    json["uses"] = explained.at("uses");
     json["holders"] = explained.at("holders");
     return json;
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/ssh_session.hpp"
 #include "pci/inventory.hpp"
 #include "proto/connection.hpp"
 #include "wire.hpp"
@@ -165,6 +166,10 @@ Result<WorkerReply> explain(const Context& c) {
                 p["isolation"]["reservedRegions"].push_back(
                     {{"start", region.start}, {"end", region.end}, {"type", region.type}});
     }
+    const auto client = ssh_client_of(c.root.proc(), c.parameters.value("caller", pid_t{0}));
+    VFB_TRY(const auto uses, c.work.host_uses(function, client.value_or("")));
+    p["uses"] = Json::array();
+    for (const auto& use : uses) p["uses"].push_back({{"kind", use.kind}, {"text", use.text}});
     p["holders"] = Json::array();
     if (const auto found = vfio::find_holders(c.root, address))
         for (const auto& holder : *found) p["holders"].push_back(vfio::describe({holder}));

@@ -1,51 +1,150 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nic/host_use.hpp"
 
-#include <linux/if_addr.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/rtnl.h>
-#include <netlink/socket.h>
-#include <sys/socket.h>
+#include <fmt/format.h>
 
-#include <memory>
+#include <algorithm>
+#include <map>
 
 namespace vfb::nic {
 namespace {
 
-using Socket = std::unique_ptr<nl_sock, decltype(&nl_socket_free)>;
-using Cache = std::unique_ptr<nl_cache, decltype(&nl_cache_free)>;
+// Links of one namespace, by ifindex.
+using Links = std::map<int, const HostLink*>;
 
-std::unexpected<Error> unreadable(int error) {
-    return fail(Code::failed, "read the addresses of the host", {}, nl_geterror(error));
-}
+class Search {
+public:
+    Search(const Network& network, const std::set<int>& start) : network_(network) {
+        for (const auto& link : network.links) links_.emplace(link.ifindex, &link);
+        for (const int ifindex : start) add(ifindex);
+    }
 
-// What userspace makes out of router advertisements (NetworkManager, systemd-networkd) has
-// IFA_F_NOPREFIXROUTE; what the kernel makes manages temporary addresses, or is one.
-bool is_of_the_kernel(rtnl_addr* address) {
-    if (rtnl_addr_get_family(address) != AF_INET6) return false;
-    if (rtnl_addr_get_scope(address) == RT_SCOPE_LINK) return true;
-    const unsigned flags = rtnl_addr_get_flags(address);
-    return (flags & (IFA_F_PERMANENT | IFA_F_NOPREFIXROUTE)) == 0 &&
-           (flags & (IFA_F_MANAGETEMPADDR | IFA_F_TEMPORARY)) != 0;
+    std::vector<Use> run(const std::string& ssh_client, int ssh_link) {
+        for (const auto& address : network_.addresses)
+            if (concerned(address.ifindex) && !address.automatic)
+                say("address",
+                    fmt::format("{} has the address {}", name(address.ifindex), address.text));
+        for (const auto& route : network_.routes) look_at(route);
+        for (const auto& [ifindex, link] : links_)
+            if (concerned(ifindex) && link->xdp)
+                say("xdp", fmt::format("{} runs an XDP program", link->name));
+        look_at_sockets();
+        if (concerned(ssh_link))
+            say("ssh",
+                fmt::format("your SSH session from {} comes in by {}", ssh_client, name(ssh_link)));
+        return std::move(uses_);
+    }
+
+private:
+    [[nodiscard]] bool concerned(int ifindex) const { return concerned_.contains(ifindex); }
+    [[nodiscard]] std::string name(int ifindex) const {
+        const auto it = links_.find(ifindex);
+        const std::string link =
+            it == links_.end() ? fmt::format("interface {}", ifindex) : it->second->name;
+        return network_.name.empty()
+                   ? link
+                   : fmt::format("{} in the network namespace {}", link, network_.name);
+    }
+    void say(const char* kind, std::string text) {
+        Use use{.kind = kind, .text = std::move(text)};
+        if (std::ranges::find(uses_, use) == uses_.end()) uses_.push_back(std::move(use));
+    }
+
+    // Also what it is a member of, and what stands on it.
+    void add(int ifindex) {
+        if (!concerned_.insert(ifindex).second) return;
+        const auto it = links_.find(ifindex);
+        if (it == links_.end()) return;
+        const HostLink& link = *it->second;
+        if (const auto master = links_.find(link.master);
+            link.master != 0 && master != links_.end()) {
+            say("member", fmt::format("{} is a member of {} ({})", name(ifindex),
+                                      master->second->name, master->second->kind));
+            add(link.master);
+        }
+        for (const auto& [index, upper] : links_) {
+            if (upper->lower != ifindex || upper->lower_namespace || index == ifindex) continue;
+            say("upper",
+                fmt::format("{} ({}) stands on {}", upper->name, upper->kind, name(ifindex)));
+            add(index);
+        }
+    }
+
+    void look_at(const HostRoute& route) {
+        if (route.automatic && !route.destination.empty()) return;
+        for (const int ifindex : route.ifindexes) {
+            if (!concerned(ifindex)) continue;
+            if (route.destination.empty())
+                say("default-route", fmt::format("the default route leaves by {}", name(ifindex)));
+            else
+                say("route",
+                    fmt::format("the route to {} leaves by {}", route.destination, name(ifindex)));
+        }
+    }
+
+    void look_at_sockets() {
+        std::map<std::pair<int, std::string>, int> counts;
+        for (const auto& socket : network_.sockets)
+            if (concerned(socket.ifindex)) ++counts[{socket.ifindex, socket.kind}];
+        for (const auto& [bound, count] : counts) {
+            const auto& [ifindex, kind] = bound;
+            say(kind == "AF_XDP" ? "xdp" : "socket",
+                fmt::format("{} {} socket{} bound to {}", count, kind, count == 1 ? " is" : "s are",
+                            name(ifindex)));
+        }
+    }
+
+    const Network& network_;
+    Links links_;
+    std::set<int> concerned_;
+    std::vector<Use> uses_;
+};
+
+// What stands in `other` on links of ours: a macvlan that was moved into a container.
+void find_foreign_uppers(const Network& ours, const std::set<int>& start, const Network& other,
+                         std::vector<Use>& uses) {
+    if (!other.our_id) return;
+    for (const auto& link : other.links) {
+        const bool on_ours = link.lower_namespace == other.our_id && start.contains(link.lower);
+        if (!on_ours || link.kind == "veth") continue;  // a veth's other end stands on nothing
+        const auto lower = std::ranges::find(ours.links, link.lower, &HostLink::ifindex);
+        uses.push_back({.kind = "upper",
+                        .text = fmt::format("{} ({}) in the network namespace {} stands on {}",
+                                            link.name, link.kind, other.name,
+                                            lower == ours.links.end() ? "it" : lower->name)});
+    }
 }
 
 }  // namespace
 
-Result<bool> has_addresses(int ifindex) {
-    const Socket socket(nl_socket_alloc(), &nl_socket_free);
-    if (!socket) return unreadable(-NLE_NOMEM);
-    if (const int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0)
-        return unreadable(error);
-    nl_cache* raw = nullptr;
-    if (const int error = rtnl_addr_alloc_cache(socket.get(), &raw); error < 0)
-        return unreadable(error);
-    const Cache cache(raw, &nl_cache_free);
-    for (nl_object* object = nl_cache_get_first(raw); object != nullptr;
-         object = nl_cache_get_next(object)) {
-        auto* const address = reinterpret_cast<rtnl_addr*>(object);
-        if (rtnl_addr_get_ifindex(address) == ifindex && !is_of_the_kernel(address)) return true;
+std::vector<Use> uses_of(const std::vector<Network>& networks, const std::string& pci_address,
+                         const std::set<std::string>& names, const std::string& ssh_client,
+                         int ssh_link) {
+    std::vector<Use> uses;
+    std::set<int> of_ours;
+    for (const auto& network : networks) {
+        const bool ours = network.name.empty();
+        std::set<int> start;
+        for (const auto& link : network.links)
+            if ((!pci_address.empty() && link.pci_address == pci_address) ||
+                (ours && names.contains(link.name)))
+                start.insert(link.ifindex);
+        if (ours) {
+            of_ours = start;
+        } else {
+            for (const auto& link : network.links)
+                if (start.contains(link.ifindex))
+                    uses.push_back(
+                        {.kind = "namespace",
+                         .text = fmt::format("its interface {} is in the network namespace {}",
+                                             link.name, network.name)});
+            find_foreign_uppers(networks.front(), of_ours, network, uses);
+        }
+        if (start.empty()) continue;
+        auto found = Search(network, start).run(ssh_client, ours ? ssh_link : 0);
+        uses.insert(uses.end(), found.begin(), found.end());
     }
-    return false;
+    return uses;
 }
 
 }  // namespace vfb::nic

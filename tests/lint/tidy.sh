@@ -7,5 +7,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/vm/lib.sh
 # The compile commands are all that is needed, and those of files added since.
-cmake --preset dev >/dev/null
+configure dev >/dev/null
 exec python3 tests/lint/tidy.py build/dev/compile_commands.json "$vfb_cache/tidy"

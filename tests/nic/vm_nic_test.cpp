@@ -13,7 +13,6 @@
 #include <fstream>
 #include <thread>
 
-#include "nic/host_use.hpp"
 #include "nic/vf_attributes.hpp"
 
 namespace vfb::nic {
@@ -207,21 +206,6 @@ TEST_F(Igb, SaysThatThereIsNoSuchVfOrPf) {
     EXPECT_EQ(session().read(static_cast<int>(if_nametoindex("lo")), 0).error().code,
               Code::not_found);
     EXPECT_THAT(*session().read_all(static_cast<int>(if_nametoindex("lo"))), IsEmpty());
-}
-
-TEST_F(Igb, AddressesOfTheKernelAreNobodys) {
-    const auto run = [&](const std::string& command) {
-        ASSERT_EQ(std::system((command + " dev " + name_).c_str()), 0) << command;
-    };
-    // The link is up, so that it has a link-local address at least.
-    EXPECT_FALSE(has_addresses(ifindex_).value());
-    EXPECT_FALSE(has_addresses(99999).value());
-    for (const char* address : {"10.9.9.1/24", "fd00::9/64 nodad"}) {
-        run(std::string("ip address add ") + address);
-        EXPECT_TRUE(has_addresses(ifindex_).value()) << address;
-        run("ip address flush scope global");
-        EXPECT_FALSE(has_addresses(ifindex_).value()) << address;
-    }
 }
 
 TEST_F(Igb, BringsThePfUp) {

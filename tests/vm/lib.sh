@@ -18,3 +18,13 @@ die() {
 
 # The comment block at the head of a script is its help: one text, in one place.
 usage() { sed -n '3,/^$/s/^# \{0,1\}//p' "$0"; }
+
+# configure PRESET: in the root of the project.
+configure() {
+    # From the environment, not from the presets: those would fail where ccache is missing. CMake
+    # looks at it when it configures for the first time only.
+    if command -v ccache >/dev/null; then
+        export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    fi
+    cmake --preset "$1"
+}

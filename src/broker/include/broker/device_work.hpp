@@ -16,6 +16,7 @@
 #include "base/result.hpp"
 #include "base/sys_root.hpp"
 #include "iommu/groups.hpp"
+#include "nic/host_use.hpp"
 #include "nic/vf_attributes.hpp"
 #include "pci/binding.hpp"
 #include "pci/function.hpp"
@@ -88,6 +89,11 @@ public:
     // one of the VFs or the host uses one. A netdev that somebody uses meanwhile (an address, a
     // bond, a bridge, a VLAN) stays up.
     Result<> give_back_pf(const GiveBackRequest& request);
+
+    // What the host uses the function's network interfaces for, in all network namespaces.
+    // `ssh_client`: where the session comes from of whoever asks, if it is one.
+    [[nodiscard]] Result<std::vector<nic::Use>> host_uses(const pci::Function& function,
+                                                          const std::string& ssh_client = {}) const;
 
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);

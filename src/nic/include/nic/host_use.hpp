@@ -1,14 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Whether the host uses a network device, by rtnetlink (uapi/linux/if_addr.h).
+// What the host uses a function's network devices for: the reasons not to take them from it.
+// Pure: made of what network.hpp read.
 #pragma once
 
-#include "base/result.hpp"
+#include <set>
+#include <string>
+#include <vector>
+
+#include "nic/network.hpp"
 
 namespace vfb::nic {
 
-// Whether somebody gave the device an address. Those that the kernel makes by itself on every
-// device that is up (IPv6 link-local, and out of router advertisements) are nobody's.
-Result<bool> has_addresses(int ifindex);
+// One reason. `kind` is stable, for programs and for overrides that name it:
+//   namespace      its interface is in another network namespace
+//   member         a bond, bridge, team, VRF or Open vSwitch has it
+//   upper          a VLAN, macvlan or the like stands on it
+//   address        it, or what stands on it, has an address
+//   route          a route leaves by it
+//   default-route  the default route does
+//   ssh            the SSH session of whoever asks comes in by it
+//   socket         a socket is bound to it (SO_BINDTODEVICE, AF_PACKET)
+//   xdp            an XDP program or AF_XDP socket is on it
+struct Use {
+    std::string kind;
+    std::string text;  // `eth0 has the address 192.0.2.1/24`
+    bool operator==(const Use&) const = default;
+};
+
+// Of the links that belong to the function at `pci_address`, or have one of the `names` in our
+// namespace (kernels before 5.14 do not say whose a link is). `networks` has ours first.
+// `ssh_client`: where the caller's session comes from, if it is one; `ssh_link`: the link of ours
+// by which packets go back there.
+std::vector<Use> uses_of(const std::vector<Network>& networks, const std::string& pci_address,
+                         const std::set<std::string>& names, const std::string& ssh_client = {},
+                         int ssh_link = 0);
 
 }  // namespace vfb::nic

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// dump(): all objects of a kind, by libnl: the kernel's answer to NLM_F_DUMP in any number of
+// parts.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "base/result.hpp"
+
+struct nlmsghdr;
+struct nl_sock;
+
+namespace vfb::nic {
+
+// `protocol` is NETLINK_ROUTE or NETLINK_SOCK_DIAG; `request` what follows the message's header.
+// An answer during which something changed is asked for again. Code::unsupported when the kernel
+// does not know what is asked for.
+Result<> dump(int protocol, int type, std::span<const std::byte> request,
+              const std::function<void(nlmsghdr*)>& each);
+
+// One object, by a request without NLM_F_DUMP. Code::not_found when there is none.
+Result<> ask(int protocol, int type, std::span<const std::byte> request,
+             const std::function<void(nlmsghdr*)>& answer);
+
+}  // namespace vfb::nic
