@@ -10,6 +10,7 @@
 
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
+#include "pci/storage_use.hpp"
 
 namespace vfb::broker {
 namespace {
@@ -80,12 +81,15 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     return prepared;
 }
 
-Result<std::vector<nic::Use>> DeviceWork::host_uses(const pci::Function& function,
-                                                    const std::string& ssh_client) const {
-    // A recorded tree has no network; what is no NIC, or has no driver, has no links.
+Result<std::vector<Use>> DeviceWork::host_uses(const pci::Function& function,
+                                               const std::string& ssh_client) const {
+    constexpr std::uint32_t kStorageClass = 0x01;
     constexpr std::uint32_t kNetworkClass = 0x02;
-    if (!root_.is_host() || function.class_code >> 16 != kNetworkClass || !function.driver)
-        return {};
+    const auto base_class = function.class_code >> 16;
+    if (!function.driver) return {};  // without one it has neither links nor disks
+    if (base_class == kStorageClass) return pci::storage_uses(root_, function.address);
+    // A recorded tree has no network.
+    if (!root_.is_host() || base_class != kNetworkClass) return {};
     VFB_TRY(const auto networks, nic::read_networks(root_));
     std::set<std::string> names;
     for (const auto& netdev : function.netdevs) names.insert(netdev.name);

@@ -30,7 +30,10 @@ Result<> DeviceWork::set_down_unused(const pci::Address& pf) {
     VFB_TRY(const int ifindex, pf_ifindex(pf));
     if (ifindex == 0) return {};
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(pf));
-    VFB_TRY(const auto uses, host_uses(function));
+    VFB_TRY(auto uses, host_uses(function));
+    // A default route alone came out of a router advertisement, because the link was set up here:
+    // one that somebody made has an address as well.
+    std::erase_if(uses, [](const Use& use) { return use.kind == "default-route"; });
     if (!uses.empty()) return {};
     const std::scoped_lock lock(nic_mutex_);
     VFB_TRY(auto session, nic::Session::open());

@@ -25,6 +25,17 @@ std::span<const std::byte> bytes_of(const Header& header) {
     return std::as_bytes(std::span(&header, 1));
 }
 
+nlattr* nested(nlattr* list, int type) {
+    if (list == nullptr) return nullptr;
+    return nla_find(static_cast<nlattr*>(nla_data(list)), nla_len(list), type);
+}
+
+std::string text_of(nlattr* attribute) {
+    if (attribute == nullptr) return {};
+    const auto* const chars = static_cast<const char*>(nla_data(attribute));
+    return {chars, ::strnlen(chars, static_cast<std::size_t>(nla_len(attribute)))};
+}
+
 // The fixed header of a message, and the attributes behind it.
 template <class Header, std::size_t Max>
 struct Parsed {
@@ -43,24 +54,8 @@ struct Parsed {
     [[nodiscard]] int number(int type) const {
         return (*this)[type] == nullptr ? 0 : static_cast<int>(nla_get_u32((*this)[type]));
     }
-    [[nodiscard]] std::string text(int type) const {
-        nlattr* const attribute = (*this)[type];
-        if (attribute == nullptr) return {};
-        const auto* const chars = static_cast<const char*>(nla_data(attribute));
-        return {chars, ::strnlen(chars, static_cast<std::size_t>(nla_len(attribute)))};
-    }
+    [[nodiscard]] std::string text(int type) const { return text_of((*this)[type]); }
 };
-
-nlattr* nested(nlattr* list, int type) {
-    if (list == nullptr) return nullptr;
-    return nla_find(static_cast<nlattr*>(nla_data(list)), nla_len(list), type);
-}
-
-std::string text_of(nlattr* attribute) {
-    if (attribute == nullptr) return {};
-    const auto* const chars = static_cast<const char*>(nla_data(attribute));
-    return {chars, ::strnlen(chars, static_cast<std::size_t>(nla_len(attribute)))};
-}
 
 std::string address_text(int family, nlattr* attribute) {
     std::array<char, INET6_ADDRSTRLEN> text{};

@@ -34,6 +34,8 @@ protected:
             GTEST_SKIP() << "changes the network: runs inside ./dev vm only";
         const std::string folder = std::string("/sys/bus/pci/devices/") + kPf + "/net";
         name = std::filesystem::directory_iterator(folder)->path().filename().string();
+        // QEMU's network advertises itself as a router.
+        run("echo 0 >/proc/sys/net/ipv6/conf/" + name + "/accept_ra");
         run("ip link set " + name + " up");
     }
     void TearDown() override {

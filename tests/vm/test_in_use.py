@@ -73,6 +73,28 @@ class InUse(unittest.TestCase):
             "ssh": f"your SSH session from 198.51.100.4 comes in by {name}"})
         self.assertNotIn("ssh", self.uses(PF))
 
+    def test_disks(self):
+        disk = next(disk for disk in pathlib.Path("/sys/class/block").iterdir()
+                    if disk.name.startswith("nvme"))
+        # Its controller, or that of its multipath subsystem.
+        controller = next(pathlib.Path("/sys/class/nvme").iterdir()).resolve()
+        function = controller.parent.parent.name
+        daemon = machine.Daemon("").start()
+        self.addCleanup(daemon.stop)
+        self.assertEqual(self.uses(function), {})
+        run("mkfs.ext4", "-q", f"/dev/{disk.name}")
+        run("mount", f"/dev/{disk.name}", "/mnt")
+        self.addCleanup(run, "umount", "/mnt", status=None)
+        self.assertEqual(self.uses(function), {"mount": f"{disk.name} is mounted at /mnt"})
+        run("umount", "/mnt")
+        with open(f"/dev/{disk.name}", "rb", opener=lambda path, flags: os.open(
+                path, flags | os.O_EXCL)):
+            self.assertEqual(list(self.uses(function)), ["claimed"])
+        run("mkswap", f"/dev/{disk.name}")
+        run("swapon", f"/dev/{disk.name}")
+        self.addCleanup(run, "swapoff", f"/dev/{disk.name}", status=None)
+        self.assertEqual(self.uses(function), {"swap": f"the host swaps to {disk.name}"})
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

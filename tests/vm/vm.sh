@@ -9,7 +9,7 @@
 #   --kernel stock|full  Debian's kernel (default), or the one with iommufd (tests/vm/kernel.config)
 #   --nics N             igb NICs with 7 VFs, from 0000:01:00.0, each behind a root port (default 1)
 #   --switch             one more igb, nic-switch, behind a PCIe switch without ACS
-#   --nvme VFS           an NVMe controller that can have that many VFs, at most 127
+#   --nvme VFS           an NVMe controller that can have that many VFs, at most 127; an empty disk
 #   --no-iommu           a machine without an IOMMU
 #   --intremap off       an IOMMU that cannot remap interrupts
 #   --append ARGS        more kernel parameters
@@ -169,6 +169,9 @@ if [ -n "$nvme" ]; then
         -device "nvme,id=nvme0,serial=vfb0,subsys=nvme-subsys,bus=rp-nvme,sriov_max_vfs=$nvme,\
 max_ioqpairs=$((2 * nvme + 2)),sriov_vq_flexible=$((2 * nvme)),\
 msix_qsize=$((nvme + 136)),sriov_vi_flexible=$nvme")
+    truncate -s 64M "$work/disk"
+    args+=(-blockdev "driver=file,filename=$work/disk,node-name=disk"
+        -device nvme-ns,drive=disk,bus=nvme0)
 fi
 
 # However this script ends, SIGKILL included, QEMU must not outlive it.

@@ -90,10 +90,11 @@ public:
     // bond, a bridge, a VLAN) stays up.
     Result<> give_back_pf(const GiveBackRequest& request);
 
-    // What the host uses the function's network interfaces for, in all network namespaces.
-    // `ssh_client`: where the session comes from of whoever asks, if it is one.
-    [[nodiscard]] Result<std::vector<nic::Use>> host_uses(const pci::Function& function,
-                                                          const std::string& ssh_client = {}) const;
+    // What the host uses the function's network interfaces (nic/host_use.hpp) or block devices
+    // (pci/storage_use.hpp) for, in all namespaces. `ssh_client`: where the session comes from of
+    // whoever asks, if it is one.
+    [[nodiscard]] Result<std::vector<Use>> host_uses(const pci::Function& function,
+                                                     const std::string& ssh_client = {}) const;
 
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);

@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "base/use.hpp"
 #include "nic/network.hpp"
 
 namespace vfb::nic {
 
-// One reason. `kind` is stable, for programs and for overrides that name it:
+// Kinds of use:
 //   namespace      its interface is in another network namespace
 //   member         a bond, bridge, team, VRF or Open vSwitch has it
 //   upper          a VLAN, macvlan or the like stands on it
@@ -22,12 +23,6 @@ namespace vfb::nic {
 //   ssh            the SSH session of whoever asks comes in by it
 //   socket         a socket is bound to it (SO_BINDTODEVICE, AF_PACKET)
 //   xdp            an XDP program or AF_XDP socket is on it
-struct Use {
-    std::string kind;
-    std::string text;  // `eth0 has the address 192.0.2.1/24`
-    bool operator==(const Use&) const = default;
-};
-
 // Of the links that belong to the function at `pci_address`, or have one of the `names` in our
 // namespace (kernels before 5.14 do not say whose a link is). `networks` has ours first.
 // `ssh_client`: where the caller's session comes from, if it is one; `ssh_link`: the link of ours
