@@ -52,7 +52,7 @@ std::set<std::string> subsystems_of(const SysRoot& root, const std::string& addr
         const auto entries = root.sys().list(folder);
         if (!entries) continue;
         for (const auto& entry : *entries) {
-            const auto target = root.sys().read_link(folder + "/" + entry);
+            const auto target = root.sys().read_link(fmt::format("{}/{}", folder, entry));
             if (target && has_part(*target, address)) found.insert(subsystem);
         }
     }
