@@ -30,7 +30,7 @@ Result<Blocks> read_blocks(const SysRoot& root) {
     for (const auto& name : names) {
         const std::string entry = fmt::format("{}/{}", kClass, name);
         auto path = root.sys().read_link(entry);
-        auto number = root.sys().read(entry + "/dev");
+        auto number = root.sys().read(fmt::format("{}/dev", entry));
         // One that vanished meanwhile is used by nobody.
         if (path && number)
             blocks.emplace(name, Block{.path = std::move(*path), .number = std::move(*number)});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Sockets that are bound to a link, by sock_diag(7). Where the kernel has no module for a kind of
-// sockets, it has none of that kind to report.
+// Sockets that are bound to a link, by sock_diag(7). A kind that the kernel cannot list
+// (CONFIG_INET_UDP_DIAG and its like, all on in Debian's) is left out.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // SharedName: a text that thousands of objects have in common (the name of a vendor, of a device),
 // in memory once. For texts out of a bounded set: one that was ever used is kept to the end.
