@@ -44,6 +44,14 @@ const Lease* Broker::find_lease(LeaseId id) const {
     return it == leases_.end() ? nullptr : &it->second;
 }
 
+const Lease* Broker::find_lease_of_another(const SlotKey& key, const pci::Address& address) const {
+    for (const auto& [id, lease] : leases_)
+        for (const LeasedFunction& function : lease.functions)
+            if (!function.lost && function.address == address && function.slot != key)
+                return &lease;
+    return nullptr;
+}
+
 void Broker::configure(Config config) {
     std::map<SlotKey, Slot> next;
     for (const PfConfig& pf : config.pfs) {
@@ -101,7 +109,8 @@ std::vector<Slot> Broker::retire() {
             ++it;
             continue;
         }
-        if (slot.address) by_address_.erase(*slot.address);
+        if (slot.address && by_address_.at(*slot.address) == it->first)
+            by_address_.erase(*slot.address);
         retired.push_back(slot);
         it = slots_.erase(it);
         ++version_;

@@ -26,19 +26,23 @@ void GiveBack::begin() {
     const auto remembered = broker_.remembered_pfs();
     if (!remembered) return log_error(remembered.error());
     for (const auto& pf : *remembered)
-        if (broker_.config().find_pf(pf.name) == nullptr && !running_.contains(pf.name))
+        // One that has another name now stays, with what is known of it, until that name goes too.
+        if (broker_.config().find_pf(pf.name) == nullptr && !running_.contains(pf.name) &&
+            !hardware_.is_configured(pf.address))
             pending_.push_back(pf);
     check();
 }
 
 void GiveBack::check() {
-    for (const auto& slot : broker_.retire())
+    const auto retired = broker_.retire();
+    for (const auto& slot : retired)
         if (broker_.config().find_pf(slot.key.pf) != nullptr) give_back(slot);
     const auto at_rest = [&](const auto& pf) { return !has_slots(broker_, pf.name); };
     const auto begin = std::ranges::stable_partition(pending_, std::not_fn(at_rest)).begin();
     const std::vector<broker::StoredPf> now(begin, pending_.end());
     pending_.erase(begin, pending_.end());
     for (const auto& pf : now) give_back(pf);
+    if (!retired.empty()) hardware_.resync();
 }
 
 // One VF of a PF that keeps others.

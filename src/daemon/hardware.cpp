@@ -78,6 +78,19 @@ std::string_view to_string(PfStatus::State state) {
     return "failed";
 }
 
+void Hardware::resync() {
+    std::vector<std::string> ready;
+    for (const auto& [name, status] : pfs_)
+        if (status.state == PfStatus::State::ready) ready.push_back(name);
+    for (const auto& name : ready) sync(name);
+}
+
+bool Hardware::is_configured(const pci::Address& pf) const {
+    return std::ranges::any_of(pfs_, [&](const auto& entry) {
+        return entry.second.address == pf && broker_.config().find_pf(entry.first) != nullptr;
+    });
+}
+
 void Hardware::hold(const std::string& pf) {
     held_.insert(pf);
 }
@@ -283,6 +296,8 @@ void Hardware::sync(const std::string& name) {
                                 "it is prepared again when it comes back")
                                .error());
         if (vf == nullptr) continue;
+        // Still leased under the name that its PF had before: see resync().
+        if (broker_.find_lease_of_another(key, vf->address) != nullptr) continue;
         present.push_back(key);
         unknown_original |= !at->second.original;
     }

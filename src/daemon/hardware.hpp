@@ -48,6 +48,10 @@ public:
     // The world changed.
     void on_world_change(const pci::Address& address, const pci::Function* before,
                          const pci::Function* now);
+    // Slots were retired: what they stood for may be another slot's by now.
+    void resync();
+    // Whether a PF of the configuration, by whatever name, is at that address.
+    [[nodiscard]] bool is_configured(const pci::Address& pf) const;
     // While it is held, nothing is begun with a PF: its VFs are on their way to be removed.
     void hold(const std::string& pf);
     void let_go(const std::string& pf);

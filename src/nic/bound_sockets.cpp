@@ -20,11 +20,6 @@
 namespace vfb::nic {
 namespace {
 
-template <class Request>
-std::span<const std::byte> bytes_of(const Request& request) {
-    return std::as_bytes(std::span(&request, 1));
-}
-
 // A kind that this kernel cannot list: there is no other way to find such sockets.
 Result<> tolerate(Result<> dumped) {
     const bool unknown = !dumped && (dumped.error().code == Code::not_found ||

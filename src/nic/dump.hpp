@@ -15,6 +15,12 @@ struct nl_sock;
 
 namespace vfb::nic {
 
+// What follows the message's header, from the kernel's structure of it.
+template <class Request>
+std::span<const std::byte> bytes_of(const Request& request) {
+    return std::as_bytes(std::span(&request, 1));
+}
+
 // `protocol` is NETLINK_ROUTE or NETLINK_SOCK_DIAG; `request` what follows the message's header.
 // An answer during which something changed is asked for again. Code::unsupported when the kernel
 // does not know what is asked for.

@@ -20,11 +20,6 @@
 namespace vfb::nic {
 namespace {
 
-template <class Header>
-std::span<const std::byte> bytes_of(const Header& header) {
-    return std::as_bytes(std::span(&header, 1));
-}
-
 nlattr* nested(nlattr* list, int type) {
     if (list == nullptr) return nullptr;
     return nla_find(static_cast<nlattr*>(nla_data(list)), nla_len(list), type);

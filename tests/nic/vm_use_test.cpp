@@ -34,7 +34,8 @@ protected:
             GTEST_SKIP() << "changes the network: runs inside ./dev vm only";
         const std::string folder = std::string("/sys/bus/pci/devices/") + kPf + "/net";
         name = std::filesystem::directory_iterator(folder)->path().filename().string();
-        // QEMU's network advertises itself as a router.
+        // QEMU's network advertises itself as a router; down, a link forgets what it was told.
+        run("ip link set " + name + " down");
         run("echo 0 >/proc/sys/net/ipv6/conf/" + name + "/accept_ra");
         run("ip link set " + name + " up");
     }

@@ -107,6 +107,27 @@ class Restart(machine.Test):
         vfbroker("reload")
         self.wait_for_clean(4)
 
+    def test_pf_that_gets_another_name_keeps_its_vfs_and_leases(self):
+        process = self.process_lease()
+        leased = self.leases_by_pid()[process.pid]["functions"][0]["address"]
+        self.daemon.configure(machine.CONFIG.format(vfs=4).replace("uplink", "lan"))
+        vfbroker("reload")
+        self.wait_for_clean(3)
+        self.assertEqual(self.found(), (4, 0, 1))
+        self.assertEqual(self.leases_by_pid()[process.pid]["functions"][0]["address"], leased)
+        # The function is in one hand only, under whatever name.
+        others = vfbroker_json("lease", "guests", "--guest", "web", "--count", "3")["lease"]
+        self.assertNotIn(leased, [function["address"] for function in others["functions"]])
+        vfbroker("lease", "guests", "--guest", "web2", status=5)
+        process.kill()
+        process.wait()
+        self.wait_for_clean(1)
+        vfbroker("release", others["id"])
+        self.wait_for_clean(4)
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.given_back()
+
     def test_pf_that_was_taken_out_while_the_daemon_was_down(self):
         self.daemon.stop()
         self.daemon.configure("")

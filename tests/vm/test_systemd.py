@@ -67,6 +67,16 @@ class Units(unittest.TestCase):
         peer.close()
         self.wait_for_clean(4)
 
+    def test_3_other_namespaces_are_seen_into(self):
+        name = machine.netdev_of()
+        run("ip", "netns", "add", "web")
+        self.addCleanup(run, "ip", "netns", "delete", "web")
+        run("ip", "link", "add", "link", name, "name", "v7", "type", "macvlan")
+        run("ip", "link", "set", "v7", "netns", "web")
+        uses = vfbroker_json("show", machine.PF)["function"]["uses"]
+        self.assertIn(f"v7 (macvlan) in the network namespace web stands on {name}",
+                      [use["text"] for use in uses])
+
     def test_4_a_crash_loses_no_connection(self):
         peer = Peer()
         lease = peer.lease()

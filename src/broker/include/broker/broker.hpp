@@ -55,6 +55,10 @@ public:
     [[nodiscard]] const Slot* find_at(const pci::Address& address) const;
     [[nodiscard]] const std::map<LeaseId, Lease>& leases() const { return leases_; }
     [[nodiscard]] const Lease* find_lease(LeaseId id) const;
+    // The lease that holds the function at `address` by another slot than `key`: its PF has another
+    // name in the configuration now.
+    [[nodiscard]] const Lease* find_lease_of_another(const SlotKey& key,
+                                                     const pci::Address& address) const;
 
     // --- what the machine says
     // The slot's function is at `address`. A slot that was absent becomes `preparing`, or stays
