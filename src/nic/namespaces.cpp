@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/net_namespace.h>
+#include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -22,7 +24,8 @@
 namespace vfb::nic {
 namespace {
 
-constexpr const char* kNamed = "/run/netns";
+// In the mounts of the host: those of a service are a copy that later ones may not reach.
+constexpr const char* kNamed = "1/root/run/netns";
 
 struct Namespace {
     UniqueFd fd;
@@ -35,6 +38,11 @@ std::optional<ino_t> inode_of(int fd) {
     return status.st_ino;
 }
 
+// A name that outlived its namespace is an empty file.
+bool is_network_namespace(int fd) {
+    return ::ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+}
+
 bool is_number(const std::string& text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -43,11 +51,12 @@ bool is_number(const std::string& text) {
 Result<std::vector<Namespace>> find_namespaces(const SysRoot& root, std::set<ino_t>& seen) {
     std::vector<Namespace> found;
     const auto add = [&](Result<UniqueFd> fd, const auto& name) {
-        const auto inode = fd ? inode_of(fd->get()) : std::nullopt;
+        if (!fd || !is_network_namespace(fd->get())) return;
+        const auto inode = inode_of(fd->get());
         if (inode && seen.insert(*inode).second)
             found.push_back({.fd = std::move(*fd), .name = name()});
     };
-    if (const auto named = Dir::open(kNamed)) {
+    if (const auto named = root.proc().open_dir(kNamed)) {
         VFB_TRY(const auto names, named->list());
         for (const auto& name : names) add(named->open_file(name, O_RDONLY), [&] { return name; });
     }
@@ -78,8 +87,8 @@ std::optional<int> id_of(int fd) {
         const auto value = static_cast<int>(nla_get_u32(attribute));
         if (value >= 0) id = value;
     };
-    const auto bytes = std::as_bytes(std::span(&request, 1));
-    (void)ask(NETLINK_ROUTE, RTM_GETNSID, bytes, answer);  // without an answer it has no id
+    (void)ask(NETLINK_ROUTE, RTM_GETNSID, bytes_of(request),
+              answer);  // without an answer it has no id
     return id;
 }
 
