@@ -15,6 +15,10 @@ Result<Broker> Broker::open(Store store, std::uint64_t machine_memory) {
     VFB_TRY(auto leases, broker.store_.leases());
     for (auto& lease : leases) broker.leases_.emplace(lease.id, std::move(lease));
     VFB_TRY(broker.last_lease_, broker.store_.last_lease_id());
+    VFB_TRY(const auto drained, broker.store_.drained());
+    broker.drained_.insert(drained.begin(), drained.end());
+    VFB_TRY(auto resizes, broker.store_.resizes());
+    for (auto& resize : resizes) broker.resizes_.emplace(resize.pf, std::move(resize));
     return broker;
 }
 
@@ -53,10 +57,18 @@ const Lease* Broker::find_lease_of_another(const SlotKey& key, const pci::Addres
 }
 
 void Broker::configure(Config config) {
+    configured_.clear();
+    for (const PfConfig& pf : config.pfs) configured_.emplace(pf.name, pf.vfs);
+    config_ = std::move(config);
+    apply_resizes();
+    make_slots();
+}
+
+void Broker::make_slots() {
     std::map<SlotKey, Slot> next;
-    for (const PfConfig& pf : config.pfs) {
+    for (const PfConfig& pf : config_.pfs) {
         for (unsigned index = 0; index < pf.vfs; ++index) {
-            const PoolConfig* pool = config.pool_of(pf.name, index);
+            const PoolConfig* pool = config_.pool_of(pf.name, index);
             if (pool == nullptr) continue;
             const SlotKey key{pf.name, static_cast<std::uint16_t>(index)};
             Slot slot;
@@ -96,7 +108,6 @@ void Broker::configure(Config config) {
     by_address_.clear();
     for (const auto& [key, slot] : slots_)
         if (slot.address) by_address_.emplace(*slot.address, key);
-    config_ = std::move(config);
 }
 
 std::vector<Slot> Broker::retire() {
@@ -299,12 +310,21 @@ Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
     return lease;
 }
 
-nic::VfAttributes Broker::default_attributes(const SlotKey& key) const {
+nic::VfAttributes Broker::default_attributes(const Config& config, const SlotKey& key) const {
     nic::VfAttributes attributes = nic::safe_defaults();
-    if (const PoolConfig* pool = config_.pool_of(key.pf, key.index))
+    if (const PoolConfig* pool = config.pool_of(key.pf, key.index))
         attributes = nic::overlay(attributes, pool->attributes);
     if (pf_identity_) attributes.mac = nic::stable_mac(machine_, pf_identity_(key.pf), key.index);
     return attributes;
+}
+
+bool Broker::is_outdated(const Slot& slot) const {
+    if (slot.state != SlotState::clean) return false;
+    const auto expected = default_attributes(slot.key);
+    return std::ranges::any_of(nic::differing(expected, slot.attributes),
+                               [&](const std::string& name) {
+                                   return nic::value_text(slot.attributes, name).has_value();
+                               });
 }
 
 }  // namespace vfb::broker

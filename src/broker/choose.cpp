@@ -36,9 +36,10 @@ std::vector<Unit> units_of(const std::map<SlotKey, Slot>& slots, const std::stri
     return units;
 }
 
-bool is_free(const Unit& unit, const std::string& pool) {
-    return std::ranges::all_of(
-        unit, [&](const Slot* s) { return s->state == SlotState::clean && s->pool == pool; });
+bool is_free(const Broker& broker, const Unit& unit, const std::string& pool) {
+    return std::ranges::all_of(unit, [&](const Slot* s) {
+        return s->state == SlotState::clean && s->pool == pool && broker.drained_by(*s) == nullptr;
+    });
 }
 
 // Free units of one NUMA node first when that node alone can serve the request.
@@ -66,14 +67,15 @@ std::string list_of(const std::vector<PoolConfig>& pools) {
     return fmt::format("pools: {}", fmt::join(names, ", "));
 }
 
-std::unexpected<Error> nothing_free(const std::map<SlotKey, Slot>& slots,
-                                    const LeaseRequest& request) {
+std::unexpected<Error> nothing_free(const Broker& broker, const LeaseRequest& request) {
     std::map<SlotState, unsigned> counts;
     unsigned total = 0;
     const Slot* unusable = nullptr;
-    for (const auto& [key, slot] : slots) {
+    const DrainTarget* drained = nullptr;
+    for (const auto& [key, slot] : broker.slots()) {
         if (slot.pool != request.pool) continue;
         ++total;
+        if (drained == nullptr) drained = broker.drained_by(slot);
         ++counts[slot.state];
         if (slot.problem && slot.state != SlotState::dirty && unusable == nullptr) unusable = &slot;
     }
@@ -84,6 +86,12 @@ std::unexpected<Error> nothing_free(const std::map<SlotKey, Slot>& slots,
     std::vector<std::string> states;
     for (const auto& [state, count] : counts)
         states.push_back(fmt::format("{} {}", count, to_string(state)));
+    if (drained != nullptr)
+        return fail(
+            Code::busy, operation_of(request), request.pool,
+            fmt::format("of {} functions {}, and {} is drained: nothing of it is leased", total,
+                        fmt::join(states, ", "), drained->str()),
+            fmt::format("an administrator ends that with: vfbroker resume {}", drained->str()));
     // Nothing will become free by waiting: say why the functions are unusable.
     if (unusable != nullptr && counts[SlotState::leased] + counts[SlotState::clean] +
                                        counts[SlotState::preparing] + counts[SlotState::dirty] <
@@ -213,7 +221,7 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     std::vector<Unit> free_units;
     std::size_t too_large = 0;
     for (Unit& unit : units_of(slots_, pool->name)) {
-        if (!is_free(unit, pool->name)) continue;
+        if (!is_free(*this, unit, pool->name)) continue;
         if (unit.size() > request.count)
             too_large = unit.size();
         else
@@ -235,7 +243,7 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
                                 "leased together or not at all",
                                 too_large),
                     fmt::format("ask for --count {}", too_large));
-    return nothing_free(slots_, request);
+    return nothing_free(*this, request);
 }
 
 }  // namespace vfb::broker

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <set>
 
+#include "base/undo.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
 #include "pci/storage_use.hpp"
@@ -62,18 +63,23 @@ Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
 
 Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     PreparedPf prepared;
+    Undo undo([](const Error&) {});  // what cannot be undone stands in the error that is returned
     VFB_TRY(const int ifindex, pf_ifindex(request.pf));
     if (request.link_up && ifindex != 0) {
         const std::scoped_lock lock(nic_mutex_);
         VFB_TRY(auto session, nic::Session::open());
         VFB_TRY(prepared.was_up, session.set_up(ifindex, true));
+        if (!*prepared.was_up) undo.add([&] { return set_down_unused(request.pf); });
     }
     VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
     if (prepared.vfs.empty() && request.vfs > 0) {
         VFB_TRY(prepared.autoprobe, pci::read_autoprobe(root_, request.pf));
-        VFB_TRY(prepared.vfs, pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout));
+        auto created = pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout);
+        if (!created) return undo.fail(std::move(created).error());
+        prepared.vfs = std::move(*created);
         prepared.created = true;
     }
+    undo.commit();
     for (const auto& vf : prepared.vfs) {
         VFB_TRY(auto binding, pci::current_binding(root_, vf));
         prepared.bindings.push_back(std::move(binding));
@@ -86,7 +92,8 @@ Result<std::vector<Use>> DeviceWork::host_uses(const pci::Function& function,
     constexpr std::uint32_t kStorageClass = 0x01;
     constexpr std::uint32_t kNetworkClass = 0x02;
     const auto base_class = function.class_code >> 16;
-    if (!function.driver) return {};  // without one it has neither links nor disks
+    // Without a driver of the kernel it has neither links nor disks.
+    if (!function.driver || is_vfio_driver(function.driver)) return {};
     if (base_class == kStorageClass) return pci::storage_uses(root_, function.address);
     // A recorded tree has no network.
     if (!root_.is_host() || base_class != kNetworkClass) return {};
@@ -98,19 +105,27 @@ Result<std::vector<Use>> DeviceWork::host_uses(const pci::Function& function,
     return nic::uses_of(networks, function.address.str(), names, ssh_client, ssh_link);
 }
 
-Result<> DeviceWork::refuse_in_use(const pci::Function& function) const {
-    VFB_TRY(const auto uses, host_uses(function));
-    std::vector<std::string> reasons;
-    for (const auto& use : uses) reasons.push_back(use.text);
+Result<> DeviceWork::refuse_in_use(const pci::Function& function,
+                                   const std::set<std::string>& despite) const {
+    VFB_TRY(auto uses, host_uses(function));
     for (const auto& netdev : function.netdevs)
-        if (netdev.up && reasons.empty())
-            reasons.push_back(fmt::format("its network interface {} is up", netdev.name));
-    if (reasons.empty()) return {};
+        if (netdev.up && uses.empty())
+            uses.push_back(
+                {.kind = "up", .text = fmt::format("its network interface {} is up", netdev.name)});
+    std::erase_if(uses, [&](const Use& use) { return despite.contains(use.kind); });
+    if (uses.empty()) return {};
+    std::set<std::string> kinds;
+    std::vector<std::string> reasons;
+    for (const auto& use : uses) {
+        kinds.insert(use.kind);
+        reasons.push_back(use.text);
+    }
     return fail(Code::busy, fmt::format("take {} from the host", function.address),
                 function.address.str(),
                 fmt::format("the host uses it: {}", fmt::join(reasons, "; ")),
-                "vfbroker show lists what it is used for; end that and set its interface down, "
-                "then vfbroker reload");
+                fmt::format("end that and set its interface down, then vfbroker reload; or, if it "
+                            "may be torn away: vfbroker take {} --despite {}",
+                            function.address, fmt::join(kinds, ",")));
 }
 
 Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
@@ -127,7 +142,7 @@ Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
 Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     ScrubReport report;
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(request.vf));
-    if (!is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function));
+    if (!is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function, request.despite));
     VFB_CHECK(refuse_not_viable(function));
 
     report.driver = request.driver;

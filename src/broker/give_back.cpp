@@ -13,17 +13,19 @@ namespace vfb::broker {
 namespace {
 
 constexpr std::chrono::seconds kReadBackTimeout{2};
+constexpr std::chrono::seconds kCreateTimeout{10};
 
 }  // namespace
 
-Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& operation) {
+Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& operation,
+                                 const std::set<std::string>& despite) const {
     VFB_TRY(const auto holders, vfio::find_holders(root_, vf));
     if (!holders.empty())
         return fail(Code::busy, operation, vf.str(),
                     fmt::format("{} still has {} open", vfio::describe(holders), vf),
                     "end it, then vfbroker reload");
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(vf));
-    return refuse_in_use(function);
+    return refuse_in_use(function, despite);
 }
 
 Result<> DeviceWork::set_down_unused(const pci::Address& pf) {
@@ -54,6 +56,15 @@ Result<> DeviceWork::give_back_vf(const pci::Address& pf, const std::vector<pci:
     return restore(vfs[index], binding);
 }
 
+// The VFs of somebody else that were removed to have another number of them.
+Result<> DeviceWork::recreate_vfs(const GiveBackRequest& request) {
+    if (request.found_vfs == 0) return {};
+    VFB_TRY(const auto vfs, pci::create_vfs(root_, request.pf, request.found_vfs, kCreateTimeout));
+    for (const auto& [index, binding] : request.bindings)
+        if (index < vfs.size()) VFB_CHECK(give_back_vf(request.pf, vfs, index, binding));
+    return {};
+}
+
 Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
     const auto operation = fmt::format("give {} back to the host", request.pf);
     VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
@@ -63,6 +74,7 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
             VFB_CHECK(refuse_held(vfs[index], operation));
     if (request.remove_vfs) {
         VFB_CHECK(pci::remove_vfs(root_, request.pf));
+        VFB_CHECK(recreate_vfs(request));
         VFB_CHECK(pci::write_autoprobe(root_, request.pf, request.autoprobe));
     } else {
         for (const auto& [index, binding] : request.bindings)

@@ -53,6 +53,10 @@ std::string_view to_string(SlotState state) {
 std::string_view to_string(OwnerKind kind) {
     return name_of(kOwners, kind);
 }
+std::string DrainTarget::str() const {
+    return (kind == Kind::pf ? "pf:" : "pool:") + name;
+}
+
 std::string_view to_string(HandOff hand_off) {
     return name_of(kHandOffs, hand_off);
 }

@@ -11,14 +11,18 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
                   touched INTEGER NOT NULL, driver TEXT, driver_override TEXT,
                   PRIMARY KEY(pf, idx)) WITHOUT ROWID;
 CREATE TABLE pf(name TEXT PRIMARY KEY, address TEXT NOT NULL, created INTEGER NOT NULL,
-                autoprobe INTEGER NOT NULL, was_up INTEGER) WITHOUT ROWID;
+                autoprobe INTEGER NOT NULL, was_up INTEGER, found_vfs INTEGER) WITHOUT ROWID;
+CREATE TABLE drained(is_pf INTEGER, name TEXT, PRIMARY KEY(is_pf, name)) WITHOUT ROWID;
+CREATE TABLE resize(pf TEXT PRIMARY KEY, vfs_from INTEGER NOT NULL, vfs_to INTEGER NOT NULL,
+                configured INTEGER NOT NULL, again INTEGER NOT NULL,
+                settled INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE lease(id INTEGER PRIMARY KEY AUTOINCREMENT, pool TEXT NOT NULL, guest TEXT NOT NULL,
                    backend TEXT NOT NULL, owner TEXT NOT NULL, uid INTEGER NOT NULL,
                    pid INTEGER NOT NULL, start_time INTEGER NOT NULL, hand_off TEXT NOT NULL,
@@ -32,7 +36,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
                    PRIMARY KEY(lease, path)) WITHOUT ROWID;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 )";
 
 void bind_attributes(Statement& s, const nic::VfAttributes& a) {
@@ -84,6 +88,7 @@ struct Store::Impl {
     std::optional<Statement> put_lease, put_function, put_node, settle, update_function,
         delete_nodes, remove_lease;
     std::optional<Statement> put_slot, put_generation, put_pf, remove_pf;
+    std::optional<Statement> put_drained, remove_drained, put_resize, remove_resize;
 
     void prepare();
     Result<> exec(const char* sql) const;
@@ -152,8 +157,12 @@ void Store::Impl::prepare() {
     put_generation.emplace(d,
                            "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL) ON CONFLICT(pf,idx) DO "
                            "UPDATE SET generation=excluded.generation");
-    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?)");
+    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?,?)");
     remove_pf.emplace(d, "DELETE FROM pf WHERE name=?");
+    put_drained.emplace(d, "INSERT OR REPLACE INTO drained VALUES(?,?)");
+    remove_drained.emplace(d, "DELETE FROM drained WHERE is_pf=? AND name=?");
+    put_resize.emplace(d, "INSERT OR REPLACE INTO resize VALUES(?,?,?,?,?,?)");
+    remove_resize.emplace(d, "DELETE FROM resize WHERE pf=?");
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -264,7 +273,37 @@ Result<> Store::put_pf(const StoredPf& pf) {
         .bind(std::int64_t{pf.created_vfs})
         .bind(std::int64_t{pf.autoprobe})
         .bind_optional(pf.was_up)
+        .bind_optional(pf.found_vfs)
         .run();
+}
+
+Result<> Store::put_drained(const DrainTarget& target) {
+    return impl_->put_drained->start()
+        .bind(std::int64_t{target.kind == DrainTarget::Kind::pf})
+        .bind(target.name)
+        .run();
+}
+
+Result<> Store::remove_drained(const DrainTarget& target) {
+    return impl_->remove_drained->start()
+        .bind(std::int64_t{target.kind == DrainTarget::Kind::pf})
+        .bind(target.name)
+        .run();
+}
+
+Result<> Store::put_resize(const StoredResize& resize) {
+    return impl_->put_resize->start()
+        .bind(resize.pf)
+        .bind(std::int64_t{resize.from})
+        .bind(std::int64_t{resize.to})
+        .bind(std::int64_t{resize.configured})
+        .bind(std::int64_t{resize.again})
+        .bind(std::int64_t{resize.settled})
+        .run();
+}
+
+Result<> Store::remove_resize(const std::string& pf) {
+    return impl_->remove_resize->start().bind(pf).run();
 }
 
 Result<> Store::remove_pf(const std::string& name) {
@@ -363,7 +402,7 @@ Result<std::vector<StoredSlot>> Store::slots() {
 
 Result<std::vector<StoredPf>> Store::pfs() {
     std::vector<StoredPf> pfs;
-    Statement s(impl_->db.get(), "SELECT name,address,created,autoprobe,was_up FROM pf");
+    Statement s(impl_->db.get(), "SELECT name,address,created,autoprobe,was_up,found_vfs FROM pf");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return pfs;
@@ -373,7 +412,36 @@ Result<std::vector<StoredPf>> Store::pfs() {
         pf.created_vfs = s.number() != 0;
         pf.autoprobe = s.number() != 0;
         pf.was_up = s.optional_number<bool>();
+        pf.found_vfs = s.optional_number<unsigned>();
         pfs.push_back(std::move(pf));
+    }
+}
+
+Result<std::vector<DrainTarget>> Store::drained() {
+    std::vector<DrainTarget> targets;
+    Statement s(impl_->db.get(), "SELECT is_pf,name FROM drained");
+    for (s.start();;) {
+        VFB_TRY(const bool row, s.step());
+        if (!row) return targets;
+        const auto kind = s.number() != 0 ? DrainTarget::Kind::pf : DrainTarget::Kind::pool;
+        targets.push_back({.kind = kind, .name = s.text()});
+    }
+}
+
+Result<std::vector<StoredResize>> Store::resizes() {
+    std::vector<StoredResize> resizes;
+    Statement s(impl_->db.get(), "SELECT pf,vfs_from,vfs_to,configured,again,settled FROM resize");
+    for (s.start();;) {
+        VFB_TRY(const bool row, s.step());
+        if (!row) return resizes;
+        StoredResize resize;
+        resize.pf = s.text();
+        resize.from = static_cast<unsigned>(s.number());
+        resize.to = static_cast<unsigned>(s.number());
+        resize.configured = static_cast<unsigned>(s.number());
+        resize.again = s.number() != 0;
+        resize.settled = s.number() != 0;
+        resizes.push_back(std::move(resize));
     }
 }
 

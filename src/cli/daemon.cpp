@@ -34,6 +34,13 @@ Colour colour_of(const std::string& state) {
     return Colour::red;
 }
 
+// VFs, and after a resize those that the configuration asks for.
+std::string wanted(const proto::Json& pf) {
+    const std::string configured = number(pf, "configured");
+    if (configured.empty()) return number(pf, "wanted");
+    return fmt::format("{} (configured {})", number(pf, "wanted"), configured);
+}
+
 std::string physical_functions(const proto::Json& status) {
     Table table({"PF", "ADDRESS", "VFS", "WANTED", "STATE", "PROBLEM"});
     std::string hints;
@@ -42,8 +49,9 @@ std::string physical_functions(const proto::Json& status) {
         table.row({{.text = text(pf, "name")},
                    {.text = text(pf, "address")},
                    {.text = number(pf, "present")},
-                   {.text = number(pf, "wanted")},
-                   {.text = state, .colour = colour_of(state)},
+                   {.text = wanted(pf)},
+                   {.text = flag(pf, "drained") ? state + ", drained" : state,
+                    .colour = colour_of(state)},
                    {.text = text(pf, "problem")}});
         if (const auto hint = text(pf, "hint"); !hint.empty())
             hints += fmt::format("hint for {}: {}\n", text(pf, "name"), hint);

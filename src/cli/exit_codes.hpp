@@ -10,6 +10,7 @@ namespace vfb::cli {
 inline constexpr int kOk = 0;
 inline constexpr int kFailure = 1;
 inline constexpr int kUsage = 2;
+inline constexpr int kChanges = 2;  // of plan, as others of its kind have it
 inline constexpr int kDenied = 3;
 inline constexpr int kNotFound = 4;
 inline constexpr int kBusy = 5;
@@ -22,7 +23,7 @@ inline constexpr const char* kExitCodesHelp =
     "Exit status:\n"
     "  0    success\n"
     "  1    failure\n"
-    "  2    usage: wrong option, argument or value\n"
+    "  2    usage: wrong option, argument or value; plan: there are differences\n"
     "  3    denied\n"
     "  4    no such function, pool or lease\n"
     "  5    busy or exhausted: may succeed later\n"

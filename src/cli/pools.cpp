@@ -22,7 +22,7 @@ Result<int> pool(const Context& context) {
     VFB_TRY(auto client, context.connect());
     VFB_TRY(const auto reply, client.call("ListPools", proto::Json::object()));
     Table table({"POOL", "TOTAL", "CLEAN", "LEASED", "PREPARING", "DIRTY", "QUARANTINED", "STUCK",
-                 "ABSENT", "BACKEND", "ALLOWED"});
+                 "ABSENT", "DRAINED", "BACKEND", "ALLOWED"});
     std::string problems;
     for (const auto& entry : elements(reply.parameters, "pools")) {
         const std::string backend = text(entry, "backend");
@@ -35,6 +35,7 @@ Result<int> pool(const Context& context) {
                    count_cell(entry, "quarantined"),
                    count_cell(entry, "stuck"),
                    count_cell(entry, "absent"),
+                   count_cell(entry, "drained"),
                    {.text = backend.empty() ? "any" : backend},
                    {.text = yes_no(entry, "allowed")}});
         for (const auto& problem : elements(entry, "problems"))

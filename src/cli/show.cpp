@@ -74,7 +74,7 @@ void add_holding(Lines& lines, const Json& detail, const Json& summary) {
     lines.add("generation", number(detail, "generation"));
     lines.add("attributes", attributes(member(detail, "attributes")));
     for (const auto& use : elements(detail, "uses"))
-        lines.add("used by the host", text(use, "text"));
+        lines.add("used by the host", fmt::format("{} [{}]", text(use, "text"), text(use, "kind")));
     lines.add("held open by", joined(detail, "holders", ", "));
 }
 

@@ -87,6 +87,10 @@ Result<> Client::wait(const Timeout& deadline) const {
 
 Result<proto::TextMessage> Client::send_and_wait(const Json& body, const Timeout& deadline) {
     VFB_CHECK(connection_.send(body));
+    return wait_for_message(deadline);
+}
+
+Result<proto::TextMessage> Client::wait_for_message(const Timeout& deadline) {
     while (true) {
         VFB_CHECK(connection_.flush());
         VFB_TRY(auto received, connection_.receive_text());
@@ -122,13 +126,33 @@ Result<Reply> Client::call(std::string_view method, const Json& parameters,
                            std::optional<std::chrono::milliseconds> timeout) {
     const std::string name = full_name(method);
     VFB_TRY(auto message, exchange(name, parameters, timeout ? Timeout(*timeout) : std::nullopt));
+    return read_reply(std::move(message), name);
+}
+
+Result<Reply> Client::read_reply(proto::TextMessage message, const std::string& method) {
     auto body = proto::parse_object(message.text, kLimits);
-    if (!body) return hang_up(std::move(body.error()), name);
-    if (body->contains("error")) return std::unexpected(error_of(*body, name));
+    if (!body) return hang_up(std::move(body.error()), method);
+    if (body->contains("error")) return std::unexpected(error_of(*body, method));
     const auto found = body->find("parameters");
     Reply reply{.parameters = Json::object(), .descriptors = std::move(message.descriptors)};
+    reply.continues = body->value("continues", Json()) == true;
     if (found != body->end() && found->is_object()) reply.parameters = std::move(*found);
     return reply;
+}
+
+Result<Reply> Client::call_more(std::string_view method, const Json& parameters,
+                                const std::function<void(const Json&)>& part) {
+    const std::string name = full_name(method);
+    if (hung_up_) return std::unexpected(lost("call " + name));
+    auto message =
+        send_and_wait({{"method", name}, {"parameters", parameters}, {"more", true}}, std::nullopt);
+    for (;;) {
+        if (!message) return hang_up(std::move(message.error()), name);
+        VFB_TRY(auto reply, read_reply(std::move(*message), name));
+        if (!reply.continues) return reply;
+        part(reply.parameters);
+        message = wait_for_message(std::nullopt);
+    }
 }
 
 Result<> Client::call_and_scan(std::string_view method, const Json& parameters,

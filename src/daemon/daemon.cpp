@@ -2,8 +2,6 @@
 #include "daemon.hpp"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/sysinfo.h>
 #include <systemd/sd-daemon.h>
 
@@ -28,14 +26,6 @@ std::uint64_t machine_memory() {
 
 }  // namespace
 
-struct Daemon::Reloading {
-    UniqueFd finished{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    Result<broker::Config> config;
-    std::vector<std::function<void(Result<>)>> done;
-    Source source;
-    std::jthread thread;  // last: joined before the rest goes
-};
-
 Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<EventLoop> loop,
                broker::Broker broker)
     : options_(options),
@@ -47,6 +37,17 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
       hardware_(*loop_, root, workers_, world_, broker_),
       give_back_(workers_, world_, broker_, hardware_),
       leasing_(*loop_, root, broker_, hardware_, fd_store_),
+      loader_(*loop_, options.config),
+      surveyor_(workers_, world_),
+      resizer_(root, world_, broker_, hardware_),
+      drainer_(*loop_, broker_),
+      applier_({.loader = loader_,
+                .surveyor = surveyor_,
+                .broker = broker_,
+                .hardware = hardware_,
+                .give_back = give_back_,
+                .resizer = resizer_,
+                .put_in_force = [this](broker::Config config) { apply(std::move(config)); }}),
       server_(*loop_, root) {}
 
 Daemon::~Daemon() = default;
@@ -89,10 +90,22 @@ Result<> Daemon::start() {
 }
 
 void Daemon::wire() {
-    service_ = std::make_unique<Service>(root_, world_, broker_, hardware_, workers_, leasing_,
-                                         [this](auto done) { reload(std::move(done)); });
+    service_ = std::make_unique<Service>(
+        Service::Parts{.root = root_,
+                       .world = world_,
+                       .broker = broker_,
+                       .hardware = hardware_,
+                       .workers = workers_,
+                       .leasing = leasing_,
+                       .drainer = drainer_,
+                       .resizer = resizer_,
+                       .applier = applier_,
+                       .reload = [this](const auto& done) { reload(done); }});
     server_.on_request([this](const Request& request) { service_->handle(request); });
     server_.on_closed([this](std::uint64_t session) { leasing_.connection_closed(session); });
+    resizer_.on_end([this] { applier_.check(); });
+    give_back_.on_end([this] { applier_.check(); });
+    leasing_.on_end([this] { drainer_.check(); });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {
         if (inventory_read_) hardware_.on_world_change(address, before, now);
     });
@@ -108,6 +121,8 @@ void Daemon::wire() {
     hardware_.on_slot_change([this] {
         give_back_.check();
         leasing_.serve_waiting();
+        drainer_.check();
+        applier_.check();
         if (hardware_.settled()) announce_ready();
     });
 }
@@ -149,41 +164,20 @@ void Daemon::announce_ready() {
     log(Level::info, "ready");
 }
 
-void Daemon::reload(std::function<void(Result<>)> done) {
-    if (reloading_) {
-        // One reads already; this caller wants what is in the files now, so it starts after.
-        if (done) reloading_->done.push_back([this, done](const Result<>&) { reload(done); });
-        return;
-    }
+void Daemon::reload(const std::function<void(Result<>)>& done) {
     (void)sd_notify(0, "RELOADING=1");
-    reloading_ = std::make_unique<Reloading>();
-    if (done) reloading_->done.push_back(std::move(done));
-    const auto finished = [this] {
-        const auto reloading = std::move(reloading_);
-        reloading->thread.join();
+    loader_.load([this, done](const Result<broker::Config>& config) {
         Result<> result;
-        if (reloading->config) {
-            apply(std::move(*reloading->config));
+        if (config) {
+            apply(*config);
             log(Level::info, "configuration reloaded");
         } else {
             // The old one goes on: a typing error must not take functions from anybody.
-            log_error(reloading->config.error());
-            result = std::unexpected(reloading->config.error());
+            log_error(config.error());
+            result = std::unexpected(config.error());
         }
         (void)sd_notify(0, "READY=1");
-        for (const auto& callback : reloading->done) callback(result);
-    };
-    auto source =
-        loop_->watch(reloading_->finished.get(), EPOLLIN, [finished](auto) { finished(); });
-    if (!source) {
-        const auto reloading = std::move(reloading_);
-        for (const auto& callback : reloading->done) callback(std::unexpected(source.error()));
-        return;
-    }
-    reloading_->source = std::move(*source);
-    reloading_->thread = std::jthread([r = reloading_.get(), directory = options_.config] {
-        r->config = broker::load_config(directory);
-        (void)::eventfd_write(r->finished.get(), 1);
+        if (done) done(result);
     });
 }
 

@@ -6,16 +6,20 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
+#include "applier.hpp"
 #include "broker/broker.hpp"
+#include "config_loader.hpp"
+#include "drainer.hpp"
 #include "event_loop.hpp"
 #include "fd_store.hpp"
 #include "give_back.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
+#include "resizer.hpp"
 #include "server.hpp"
 #include "service.hpp"
+#include "surveyor.hpp"
 #include "worker.hpp"
 #include "world.hpp"
 
@@ -46,7 +50,7 @@ private:
     void wire();
     void set_identity();
     void on_inventory(const Result<>& result);
-    void reload(std::function<void(Result<>)> done);
+    void reload(const std::function<void(Result<>)>& done);
     void apply(broker::Config config);
     void announce_ready();
 
@@ -60,15 +64,17 @@ private:
     Hardware hardware_;
     GiveBack give_back_;
     Leasing leasing_;
+    ConfigLoader loader_;
+    Surveyor surveyor_;
+    Resizer resizer_;
+    Drainer drainer_;
+    Applier applier_;
     Server server_;
     std::unique_ptr<Service> service_;
     std::vector<Source> signals_;
     Source ready_deadline_;
     bool ready_ = false;
     bool inventory_read_ = false;
-    // A reload under way: the user database may be slow, so the files are read in a thread.
-    struct Reloading;
-    std::unique_ptr<Reloading> reloading_;
 };
 
 }  // namespace vfb::daemon

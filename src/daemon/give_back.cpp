@@ -82,7 +82,8 @@ void GiveBack::give_back(const broker::StoredPf& pf) {
     workers_.of(pf.address.str())
         .call({.operation = "give-back-pf",
                .parameters = {{"pf", pf.address.str()},
-                              {"removeVfs", pf.created_vfs},
+                              {"removeVfs", pf.created_vfs || pf.found_vfs.has_value()},
+                              {"foundVfs", pf.found_vfs.value_or(0)},
                               {"autoprobe", pf.autoprobe},
                               {"setDown", pf.was_up && !*pf.was_up},
                               {"vfs", std::move(vfs)}},
@@ -110,6 +111,7 @@ void GiveBack::given_back(const broker::StoredPf& pf, const Result<WorkerReply>&
     }
     running_.erase(pf.name);
     hardware_.let_go(pf.name);
+    if (on_end_) on_end_();
 }
 
 }  // namespace vfb::daemon

@@ -24,6 +24,8 @@ public:
     void begin();
     // After a slot changed: gives back what is at rest by now.
     void check();
+    void on_end(std::function<void()> callback) { on_end_ = std::move(callback); }
+    [[nodiscard]] bool idle() const { return running_.empty(); }
 
 private:
     void give_back(const broker::Slot& slot);
@@ -35,7 +37,8 @@ private:
     broker::Broker& broker_;
     Hardware& hardware_;
     std::vector<broker::StoredPf> pending_;  // not named by the configuration, not yet begun
-    std::set<std::string> running_;          // PFs that a worker gives back now
+    std::function<void()> on_end_;
+    std::set<std::string> running_;  // PFs that a worker gives back now
 };
 
 }  // namespace vfb::daemon

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "log.hpp"
+#include "pf_match.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -18,47 +19,6 @@ using broker::SlotKey;
 using broker::SlotState;
 
 constexpr auto kPrepareTimeout = 60s;
-
-bool matches(const broker::PfSelector& wanted, const pci::Function& f) {
-    const auto has_mac = [&](const nic::MacAddress& mac) {
-        return std::ranges::any_of(f.netdevs, [&](const pci::Netdev& netdev) {
-            const auto own = nic::MacAddress::parse(netdev.permanent_mac);
-            return own && *own == mac;
-        });
-    };
-    return (!wanted.address || *wanted.address == f.address) &&
-           (!wanted.slot || *wanted.slot == f.slot) && (!wanted.mac || has_mac(*wanted.mac)) &&
-           (!wanted.driver || wanted.driver == f.driver) &&
-           (!wanted.vendor || *wanted.vendor == f.vendor) &&
-           (!wanted.device || *wanted.device == f.device);
-}
-
-// Exactly one SR-IOV function, or why not.
-Result<pci::Address> match(const broker::PfConfig& pf, const iommu::Functions& functions) {
-    const std::string operation = fmt::format("find PF {} ({})", pf.name, pf.selector.str());
-    std::vector<pci::Address> found;
-    const pci::Function* without_sriov = nullptr;
-    for (const auto& [address, function] : functions) {
-        if (!matches(pf.selector, function)) continue;
-        if (function.is_pf())
-            found.push_back(address);
-        else
-            without_sriov = &function;
-    }
-    if (found.size() == 1) return found.front();
-    if (found.size() > 1)
-        return fail(Code::invalid, operation, pf.name,
-                    fmt::format("{} functions match: {}", found.size(), fmt::join(found, ", ")),
-                    fmt::format("add a selector (address, slot or mac) at {}", pf.location.str()));
-    if (without_sriov != nullptr)
-        return fail(
-            Code::unsupported, operation, pf.name,
-            fmt::format("{} ({}) has no SR-IOV", without_sriov->address, without_sriov->ids()),
-            "SR-IOV may be off in the firmware setup of the machine or of the card");
-    return fail(
-        Code::not_found, operation, pf.name, "no function of this machine matches",
-        fmt::format("vfbroker list --all shows all; the selector is at {}", pf.location.str()));
-}
 
 }  // namespace
 
@@ -76,6 +36,16 @@ std::string_view to_string(PfStatus::State state) {
             return "stuck";
     }
     return "failed";
+}
+
+void Hardware::withdraw(const std::string& pf, const Error& why) {
+    hold(pf);
+    pfs_[pf].state = PfStatus::State::applying;
+    std::vector<SlotKey> keys;
+    const auto first = broker_.slots().lower_bound(SlotKey{pf, 0});
+    for (auto at = first; at != broker_.slots().end() && at->first.pf == pf; ++at)
+        keys.push_back(at->first);
+    for (const auto& key : keys) lose_slot(key, why);
 }
 
 void Hardware::resync() {
@@ -139,7 +109,7 @@ void Hardware::apply() {
         if (status.state == PfStatus::State::ready) sync(name);
     std::vector<SlotKey> again;
     for (const auto& [key, slot] : broker_.slots())
-        if (slot.state == SlotState::quarantined) again.push_back(key);
+        if (slot.state == SlotState::quarantined || broker_.is_outdated(slot)) again.push_back(key);
     for (const auto& key : again) scrubber_.scrub(key);
 }
 
@@ -147,7 +117,7 @@ void Hardware::match_pfs() {
     for (const broker::PfConfig& pf : broker_.config().pfs) {
         PfStatus& status = pfs_[pf.name];
         if (status.state != PfStatus::State::missing || held_.contains(pf.name)) continue;
-        auto address = match(pf, world_.functions());
+        auto address = match_pf(pf, world_.functions());
         if (address) {
             status.address = *address;
             prepare(pf);
@@ -210,6 +180,10 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
     for (const auto& vf : reply->parameters["vfs"])
         if (const auto parsed = pci::Address::parse(vf["address"].get<std::string>()))
             touched.push_back(*parsed);
+    // A resize that a former daemon did not see the end of: it ended, or has been undone just now.
+    if (const auto* resize = broker_.unsettled_resize(name))
+        if (auto done = broker_.end_resize(name, touched.size() - 1 == resize->to); !done)
+            log_error(done.error());
     check_count(name, status, touched.size() - 1);
     if (reply->parameters.value("created", false))
         log(Level::info, "created {} VFs on {} (PF {})", touched.size() - 1, address, name);
@@ -239,6 +213,7 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
         // Only what was found at first is the original.
         if (old.created_vfs) stored.autoprobe = old.autoprobe;
         stored.created_vfs |= old.created_vfs;
+        stored.found_vfs = old.found_vfs;
         if (old.was_up) stored.was_up = old.was_up;
     }
     VFB_CHECK(broker_.remember_pf(stored));
@@ -255,9 +230,7 @@ void Hardware::check_count(const std::string& name, PfStatus& status, std::size_
         fail(Code::busy, fmt::format("have {} VFs on {}", pf->vfs, *status.address),
              status.address->str(),
              fmt::format("it has {} already, and changing the number would remove those", present),
-             fmt::format("when none of them is in use: echo 0 > .../{}/sriov_numvfs, then "
-                         "vfbroker reload",
-                         *status.address))
+             "when none of them is in use: vfbroker apply")
             .error();
     log_error(*status.problem, Level::warning);
 }

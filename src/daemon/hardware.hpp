@@ -48,6 +48,8 @@ public:
     // The world changed.
     void on_world_change(const pci::Address& address, const pci::Function* before,
                          const pci::Function* now);
+    // All VFs of the PF are about to be replaced: its slots are without a function until let_go().
+    void withdraw(const std::string& pf, const Error& why);
     // Slots were retired: what they stood for may be another slot's by now.
     void resync();
     // Whether a PF of the configuration, by whatever name, is at that address.

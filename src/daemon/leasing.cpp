@@ -299,6 +299,7 @@ void Leasing::take_back(const Lease& lease) {
     take_back_nodes(lease.nodes);
     for (const auto& function : lease.functions)
         if (!function.lost) hardware_.scrubber().scrub(function.slot);
+    if (on_end_) on_end_();
 }
 
 void Leasing::take_back_nodes(const std::vector<LentNode>& nodes) {

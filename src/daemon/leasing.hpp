@@ -48,6 +48,8 @@ public:
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
+    // A lease has ended and its functions are on their way back.
+    void on_end(std::function<void()> callback) { on_end_ = std::move(callback); }
     // A slot changed: somebody may be waiting for it.
     void serve_waiting();
 
@@ -106,6 +108,7 @@ private:
     std::list<Waiting> waiting_;
     std::list<GrantingPtr> granting_;
     std::map<broker::LeaseId, Watch> watches_;
+    std::function<void()> on_end_;
 };
 
 }  // namespace vfb::daemon

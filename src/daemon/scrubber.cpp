@@ -19,18 +19,22 @@ constexpr auto kTimeout = 60s;
 
 }  // namespace
 
-void Scrubber::scrub(const SlotKey& key) {
+void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
+                     std::function<void()> done) {
     const Slot* slot = broker_.find(key);
-    if (slot == nullptr || slot->lease || !slot->address || running_.contains(key)) return;
-    holding_.erase(key);
     const auto pf = hardware_.address_of(key.pf);
-    if (!pf) return;
+    if (slot == nullptr || slot->lease || !slot->address || running_.contains(key) || !pf) {
+        if (done) done();
+        return;
+    }
+    holding_.erase(key);
     broker_.mark_preparing(key);
     running_.insert(key);
     broker::ScrubRequest request;
     request.pf = *pf;
     request.vf = *slot->address;
     request.index = key.index;
+    request.despite = despite;
     request.attributes = broker_.default_attributes(key);
     if (const auto* pool = broker_.config().pool_of(key.pf, key.index)) {
         request.driver = pool->driver.value_or("auto");
@@ -45,8 +49,11 @@ void Scrubber::scrub(const SlotKey& key) {
          .parameters = to_json(request),
          .timeout = kTimeout,
          .subject = request.vf.str(),
-         .done = [this, key, address = request.vf](
-                     Result<WorkerReply> reply) { scrubbed(key, address, std::move(reply)); },
+         .done =
+             [this, key, address = request.vf, done = std::move(done)](Result<WorkerReply> reply) {
+                 scrubbed(key, address, std::move(reply));
+                 if (done) done();
+             },
          .part = {},
          .late = [this, key] { scrub(key); }});
 }

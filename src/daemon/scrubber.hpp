@@ -31,7 +31,11 @@ public:
     }
 
     // Does nothing to a slot that is leased, absent, or being scrubbed.
-    void scrub(const broker::SlotKey& key);
+    void scrub(const broker::SlotKey& key) { scrub(key, {}, {}); }
+    // The same, though the host uses it for the kinds of Use in `despite`. `done` when it is over,
+    // whatever came of it; at once if nothing is done.
+    void scrub(const broker::SlotKey& key, const std::set<std::string>& despite,
+               std::function<void()> done);
     // The slot is gone: its holders are watched no more.
     void forget(const broker::SlotKey& key) { holding_.erase(key); }
     [[nodiscard]] bool idle() const { return running_.empty(); }

@@ -146,14 +146,33 @@ void Server::next_call(Session& session) {
     if (!call) return close(session.id, call.error());
     session.busy = true;
     update_events(session);
+    std::function<void(proto::Text)> progress;
+    if (call->more)
+        progress = [this, id = session.id](proto::Text body) {
+            send_progress(id, std::move(body));
+        };
     handler_({.session = session.id,
               .connection_fd = session.connection.fd(),
               .caller = session.caller,
               .call = *call,
-              .reply = [this, id = session.id, oneway = call->oneway](
-                           proto::Text body, std::vector<UniqueFd> descriptors) {
-                  send(id, std::move(body), std::move(descriptors), oneway);
-              }});
+              .reply =
+                  [this, id = session.id, oneway = call->oneway](
+                      proto::Text body, std::vector<UniqueFd> descriptors) {
+                      send(id, std::move(body), std::move(descriptors), oneway);
+                  },
+              .progress = std::move(progress)});
+}
+
+void Server::send_progress(std::uint64_t id, proto::Text body) {
+    const auto it = sessions_.find(id);
+    // One that does not read gets its reply, when it reads.
+    if (it == sessions_.end() || it->second->closing || it->second->connection.wants_write())
+        return;
+    Session& session = *it->second;
+    if (auto sent = session.connection.send_text(std::move(body), {}); !sent)
+        return close(id, sent.error());
+    if (auto flushed = session.connection.flush(); !flushed) return close(id, flushed.error());
+    update_events(session);
 }
 
 void Server::send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors,

@@ -24,6 +24,8 @@ struct Request {
     proto::Call call;
     // Body of the reply (make_reply, make_error, or serialised) and its descriptors.
     std::function<void(proto::Text body, std::vector<UniqueFd> descriptors)> reply;
+    // Before the reply, any number of times; empty unless the caller asked for more (varlink).
+    std::function<void(proto::Text body)> progress;
 };
 
 class Server {
@@ -50,6 +52,7 @@ private:
     Result<std::uint64_t> add(UniqueFd socket);
     void on_io(std::uint64_t id, std::uint32_t events);
     void next_call(Session& session);
+    void send_progress(std::uint64_t id, proto::Text body);
     void send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors, bool oneway);
     void update_events(Session& session);
     void close(std::uint64_t id, const std::optional<Error>& why);

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "parameters.hpp"
+#include "answers.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -19,36 +19,10 @@ constexpr unsigned kMaxWait = 24 * 3600;
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
 
-proto::Text dump(const Json& body) {
-    return std::make_shared<const std::string>(
-        body.dump(-1, ' ', false, Json::error_handler_t::replace));
-}
-
-void succeed(const Request& request, Json parameters, std::vector<UniqueFd> descriptors = {}) {
-    request.reply(dump(proto::make_reply(std::move(parameters))), std::move(descriptors));
-}
-
-void refuse(const Request& request, const Error& error) {
-    request.reply(dump(proto::make_error(proto::kFailed, proto::to_json(error))), {});
-}
-
-void refuse_parameter(const Request& request, const std::string& parameter) {
-    request.reply(
-        dump(proto::make_error("org.varlink.service.InvalidParameter", {{"parameter", parameter}})),
-        {});
-}
-
-// Whether all parameters were in order; refuses the call if not.
-bool accepted(const Request& request, const Parameters& parameters) {
-    const auto fault = parameters.fault();
-    if (fault) refuse_parameter(request, *fault);
-    return !fault;
-}
-
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 10> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 16> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
@@ -59,6 +33,12 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
         {"io.vfbroker.Reload", &Service::reload},
+        {"io.vfbroker.Plan", &Service::plan},
+        {"io.vfbroker.Apply", &Service::apply},
+        {"io.vfbroker.Drain", &Service::drain},
+        {"io.vfbroker.Resume", &Service::resume},
+        {"io.vfbroker.Resize", &Service::resize},
+        {"io.vfbroker.Take", &Service::take},
     }};
     for (const auto& [method, function] : kMethods)
         if (method == name) return function;
@@ -201,19 +181,6 @@ void Service::release(const Request& request) {
         leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller);
     if (!released) return refuse(request, released.error());
     succeed(request, Json::object());
-}
-
-void Service::reload(const Request& request) {
-    const Parameters parameters(request.call.parameters);
-    if (!accepted(request, parameters)) return;
-    if (request.caller.uid != 0)
-        return refuse(request, fail(Code::denied, "reload the configuration", "configuration",
-                                    "only root may do that", "sudo vfbroker reload")
-                                   .error());
-    reload_([request](const Result<>& result) {
-        if (!result) return refuse(request, result.error());
-        succeed(request, Json::object());
-    });
 }
 
 }  // namespace vfb::daemon

@@ -5,7 +5,10 @@
 
 #include <functional>
 
+#include "applier.hpp"
+#include "drainer.hpp"
 #include "leasing.hpp"
+#include "resizer.hpp"
 #include "server.hpp"
 #include "views.hpp"
 
@@ -16,15 +19,30 @@ public:
     // Reads and applies the configuration again; the result when it was accepted or refused.
     using Reload = std::function<void(std::function<void(Result<>)>)>;
 
-    Service(const SysRoot& root, World& world, broker::Broker& broker, Hardware& hardware,
-            Workers& workers, Leasing& leasing, Reload reload)
-        : root_(root),
-          world_(world),
-          broker_(broker),
-          workers_(workers),
-          leasing_(leasing),
-          reload_(std::move(reload)),
-          views_(world, broker, hardware) {}
+    struct Parts {
+        const SysRoot& root;
+        World& world;
+        broker::Broker& broker;
+        Hardware& hardware;
+        Workers& workers;
+        Leasing& leasing;
+        Drainer& drainer;
+        Resizer& resizer;
+        Applier& applier;
+        Reload reload;
+    };
+    explicit Service(const Parts& parts)
+        : root_(parts.root),
+          world_(parts.world),
+          broker_(parts.broker),
+          hardware_(parts.hardware),
+          workers_(parts.workers),
+          leasing_(parts.leasing),
+          drainer_(parts.drainer),
+          resizer_(parts.resizer),
+          applier_(parts.applier),
+          reload_(parts.reload),
+          views_(parts.world, parts.broker, parts.hardware) {}
 
     // Answers at once or later; `request.reply` is called once.
     void handle(const Request& request);
@@ -43,12 +61,27 @@ private:
     void lease(const Request& request);
     void release(const Request& request);
     void reload(const Request& request);
+    void plan(const Request& request);
+    void apply(const Request& request);
+    void drain(const Request& request);
+    void resume(const Request& request);
+    void resize(const Request& request);
+    void take(const Request& request);
+    // Whether the caller is root; refuses the call if not.
+    static bool is_root(const Request& request, const std::string& operation,
+                        const std::string& subject, const std::string& hint);
+    // `name`, or the name of the configured PF at that address.
+    [[nodiscard]] std::string pf_name(const std::string& name) const;
 
     const SysRoot& root_;
     World& world_;
     broker::Broker& broker_;
+    Hardware& hardware_;
     Workers& workers_;
     Leasing& leasing_;
+    Drainer& drainer_;
+    Resizer& resizer_;
+    Applier& applier_;
     Reload reload_;
     Views views_;
 };

@@ -87,6 +87,7 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
 Json Views::pool(const broker::PoolConfig& config, const broker::Caller& caller) const {
     std::map<SlotState, int> counts;
     int total = 0;
+    int drained = 0;
     std::vector<std::string> problems;
     const auto note = [&](const std::string& text) {
         if (std::ranges::find(problems, text) == problems.end() && problems.size() < 10)
@@ -100,6 +101,7 @@ Json Views::pool(const broker::PoolConfig& config, const broker::Caller& caller)
         if (slot.pool != config.name) continue;
         ++total;
         ++counts[slot.state];
+        if (broker_.drained_by(slot) != nullptr) ++drained;
         if (slot.problem && slot.state != SlotState::absent) note(slot.problem->message());
     }
     Json json{{"name", config.name}, {"total", total}};
@@ -107,6 +109,7 @@ Json Views::pool(const broker::PoolConfig& config, const broker::Caller& caller)
          {SlotState::clean, SlotState::leased, SlotState::preparing, SlotState::dirty,
           SlotState::quarantined, SlotState::stuck, SlotState::absent})
         json[std::string(to_string(state))] = counts[state];
+    json["drained"] = drained;
     if (config.backend != broker::BackendChoice::automatic)
         json["backend"] = to_string(config.backend);
     json["allowed"] = broker::Broker::may_lease(config, caller);
@@ -188,6 +191,10 @@ Json Views::status(const SysRoot& root) const {
         entry["wanted"] = config != nullptr ? config->vfs : 0;
         entry["present"] = function != nullptr && function->sriov ? function->sriov->vfs.size() : 0;
         entry["state"] = to_string(pf.state);
+        entry["drained"] =
+            broker_.drained().contains({.kind = broker::DrainTarget::Kind::pf, .name = name});
+        if (const auto resize = broker_.resizes().find(name); resize != broker_.resizes().end())
+            entry["configured"] = resize->second.configured;
         if (pf.problem) {
             entry["problem"] = pf.problem->message();
             entry["hint"] = pf.problem->hint;

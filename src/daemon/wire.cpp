@@ -299,13 +299,82 @@ vfio::Support support_from_json(const Json& json) {
     return support;
 }
 
+Json to_json(const broker::Overrides& overrides) {
+    Json list = Json::array();
+    for (const auto& [function, reasons] : overrides)
+        list.push_back({{"function", function.str()}, {"reasons", reasons}});
+    return list;
+}
+
+Result<broker::Overrides> overrides_from_json(const Json& json) {
+    broker::Overrides overrides;
+    if (json.is_null()) return overrides;
+    const auto malformed = [] {
+        return fail(Code::invalid, "read the overrides", "overrides",
+                    "each is a function and the reasons that are set aside for it");
+    };
+    if (!json.is_array()) return malformed();
+    for (const auto& entry : json) {
+        if (!entry.is_object() || !entry.value("function", Json()).is_string() ||
+            !entry.value("reasons", Json()).is_array())
+            return malformed();
+        VFB_TRY(const auto address, pci::Address::parse(entry["function"].get<std::string>()));
+        for (const auto& reason : entry["reasons"]) {
+            if (!reason.is_string()) return malformed();
+            overrides[address].insert(reason.get<std::string>());
+        }
+    }
+    return overrides;
+}
+
+Json to_json(const broker::Survey& survey) {
+    Json json{{"vfs", Json::array()},
+              {"drivers", Json::array()},
+              {"attributes", Json::array()},
+              {"inUse", Json::array()}};
+    for (const auto& vf : survey.vfs) json["vfs"].push_back(vf.str());
+    put(json, "up", survey.up);
+    for (const auto& driver : survey.drivers)
+        json["drivers"].push_back(driver ? Json(*driver) : Json());
+    for (const auto& attributes : survey.attributes)
+        json["attributes"].push_back(to_json(attributes));
+    for (const auto& [function, uses] : survey.in_use)
+        for (const auto& use : uses)
+            json["inUse"].push_back(
+                {{"function", function.str()}, {"kind", use.kind}, {"text", use.text}});
+    return json;
+}
+
+Result<broker::Survey> survey_from_json(const Json& json) {
+    broker::Survey survey;
+    take(json, "up", survey.up);
+    for (const auto& vf : json.at("vfs")) {
+        VFB_TRY(const auto address, pci::Address::parse(vf.get<std::string>()));
+        survey.vfs.push_back(address);
+    }
+    for (const auto& driver : json.at("drivers"))
+        survey.drivers.push_back(driver.is_null() ? std::nullopt
+                                                  : std::optional(driver.get<std::string>()));
+    for (const auto& entry : json.at("attributes")) {
+        VFB_TRY(auto attributes, attributes_from_json(entry));
+        survey.attributes.push_back(attributes);
+    }
+    for (const auto& entry : json.at("inUse")) {
+        VFB_TRY(const auto address, pci::Address::parse(entry.at("function").get<std::string>()));
+        survey.in_use[address].push_back({.kind = entry.at("kind").get<std::string>(),
+                                          .text = entry.at("text").get<std::string>()});
+    }
+    return survey;
+}
+
 Json to_json(const broker::ScrubRequest& r) {
     Json json{{"pf", r.pf.str()},
               {"vf", r.vf.str()},
               {"index", r.index},
               {"driver", r.driver},
               {"attributes", to_json(r.attributes)},
-              {"resetRequired", r.reset_required}};
+              {"resetRequired", r.reset_required},
+              {"despite", r.despite}};
     if (r.backend) json["backend"] = vfio::to_string(*r.backend);
     return json;
 }
@@ -318,6 +387,7 @@ Result<broker::ScrubRequest> scrub_request_from_json(const Json& json) {
     r.driver = json.at("driver").get<std::string>();
     VFB_TRY(r.attributes, attributes_from_json(json.at("attributes")));
     r.reset_required = json.at("resetRequired").get<bool>();
+    r.despite = json.at("despite").get<std::set<std::string>>();
     if (const auto it = json.find("backend"); it != json.end())
         r.backend = vfio::backend_from_string(it->get<std::string>());
     return r;

@@ -30,6 +30,11 @@ Json to_json(const pci::Binding& binding);
 pci::Binding binding_from_json(const Json& json);
 Json to_json(const vfio::Support& support);
 vfio::Support support_from_json(const Json& json);
+// [{"function": "0000:01:10.0", "reasons": ["address"]}], as io.vfbroker Override.
+Json to_json(const broker::Overrides& overrides);
+Result<broker::Overrides> overrides_from_json(const Json& json);
+Json to_json(const broker::Survey& survey);
+Result<broker::Survey> survey_from_json(const Json& json);
 Json to_json(const broker::ScrubRequest& request);
 Result<broker::ScrubRequest> scrub_request_from_json(const Json& json);
 

@@ -85,6 +85,7 @@ Result<WorkerReply> give_back_pf(const Context& c) {
     broker::GiveBackRequest request;
     VFB_TRY(request.pf, c.address("pf"));
     request.remove_vfs = c.parameters.at("removeVfs").get<bool>();
+    request.found_vfs = c.parameters.at("foundVfs").get<unsigned>();
     request.autoprobe = c.parameters.at("autoprobe").get<bool>();
     request.set_down = c.parameters.at("setDown").get<bool>();
     for (const auto& vf : c.parameters.at("vfs"))
@@ -92,6 +93,23 @@ Result<WorkerReply> give_back_pf(const Context& c) {
                                  binding_from_json(vf.at("binding")));
     VFB_CHECK(c.work.give_back_pf(request));
     return WorkerReply{};
+}
+
+Result<WorkerReply> resize_pf(const Context& c) {
+    broker::ResizePfRequest request;
+    VFB_TRY(request.pf, c.address("pf"));
+    request.vfs = c.parameters.at("vfs").get<unsigned>();
+    VFB_TRY(request.overrides, overrides_from_json(c.parameters.at("overrides")));
+    VFB_CHECK(c.work.resize_pf(request));
+    return WorkerReply{};
+}
+
+Result<WorkerReply> survey_pf(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_TRY(const auto survey, c.work.survey_pf(pf, c.parameters.at("wanted").get<unsigned>()));
+    WorkerReply reply;
+    reply.parameters = to_json(survey);
+    return reply;
 }
 
 Result<WorkerReply> scrub(const Context& c) {
@@ -178,11 +196,13 @@ Result<WorkerReply> explain(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 12> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
     {"give-back-pf", give_back_pf},
+    {"resize-pf", resize_pf},
+    {"survey-pf", survey_pf},
     {"scrub", scrub},
     {"set-attributes", set_attributes},
     {"open-groups", open_groups},

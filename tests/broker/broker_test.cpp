@@ -289,6 +289,7 @@ TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
     ASSERT_TRUE(broker->remember_pf({.name = "uplink",
                                      .address = vf(0),
                                      .created_vfs = true,
+                                     .found_vfs = {},
                                      .autoprobe = false,
                                      .was_up = false}));
     const auto remembered = *broker->remembered_pfs();
@@ -303,6 +304,86 @@ TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
     broker->configure(config);
     EXPECT_FALSE(broker->find(key(0))->original);
     EXPECT_EQ(broker->find(key(0))->generation, 1U);
+}
+
+TEST_F(BrokerTest, WhatIsDrainedIsNotLeased) {
+    const auto pool = broker->find_target("guests");
+    ASSERT_TRUE(pool);
+    EXPECT_EQ(pool->str(), "pool:guests");
+    const LeaseId id = take(kRoot);
+    ASSERT_TRUE(broker->drain(*pool));
+    EXPECT_EQ(broker->leases_of(*pool).front()->id, id);
+    const auto refused = choose(kRoot);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::busy);
+    EXPECT_THAT(refused.error().message(), HasSubstr("pool:guests is drained"));
+    EXPECT_THAT(refused.error().hint, HasSubstr("vfbroker resume pool:guests"));
+    LeaseRequest other;
+    other.pool = "other";
+    EXPECT_TRUE(choose(kRoot, other));
+    ASSERT_TRUE(broker->drain(*broker->find_target("pf:uplink")));
+    EXPECT_FALSE(choose(kRoot, other));
+    ASSERT_TRUE(broker->resume(*pool));
+    EXPECT_FALSE(choose(kRoot));
+    ASSERT_TRUE(broker->resume(*broker->find_target("uplink")));
+    EXPECT_TRUE(choose(kRoot));
+    EXPECT_EQ(broker->find_target("none").error().code, Code::not_found);
+    EXPECT_EQ(broker->find_target("pool:uplink").error().code, Code::not_found);
+}
+
+TEST_F(BrokerTest, AResizeHoldsUntilTheConfigurationChanges) {
+    ASSERT_TRUE(broker->begin_resize("uplink", 4, 6));
+    EXPECT_NE(broker->unsettled_resize("uplink"), nullptr);
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 4U);
+    ASSERT_TRUE(broker->end_resize("uplink", true));
+    EXPECT_EQ(broker->unsettled_resize("uplink"), nullptr);
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 6U);
+    // Undone, it is what it was: 6.
+    ASSERT_TRUE(broker->begin_resize("uplink", 6, 2));
+    ASSERT_TRUE(broker->end_resize("uplink", false));
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 6U);
+    auto same = parse_config(kConfig, "test.toml");
+    broker->configure(*same);
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 6U);
+    same->pfs.front().vfs = 5;
+    broker->configure(*same);
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 5U);
+    ASSERT_TRUE(broker->forget_resize("uplink"));
+    EXPECT_TRUE(broker->resizes().empty());
+    // Undone at the first time, nothing is left of it.
+    ASSERT_TRUE(broker->begin_resize("uplink", 5, 7));
+    ASSERT_TRUE(broker->end_resize("uplink", false));
+    EXPECT_TRUE(broker->resizes().empty());
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 5U);
+}
+
+TEST_F(BrokerTest, ACleanSlotOfAnotherPoolIsOutdated) {
+    broker->mark_clean(key(1), broker->default_attributes(key(1)));
+    EXPECT_FALSE(broker->is_outdated(*broker->find(key(1))));
+    Config changed = broker->config();
+    changed.pools.front().attributes.vlan = 99;
+    broker->configure(changed);
+    EXPECT_TRUE(broker->is_outdated(*broker->find(key(1))));
+}
+
+TEST(BrokerRestart, DrainsAndResizesAreKept) {
+    const std::string path = testing::TempDir() + "/drained.db";
+    std::remove(path.c_str());
+    const auto config = parse_config(kConfig, "test.toml");
+    {
+        auto broker = Broker::open(*Store::open(path), 1 << 30);
+        ASSERT_TRUE(broker);
+        broker->configure(*config);
+        ASSERT_TRUE(broker->drain(*broker->find_target("guests")));
+        ASSERT_TRUE(broker->begin_resize("uplink", 4, 7));
+    }
+    auto broker = Broker::open(*Store::open(path), 1 << 30);
+    ASSERT_TRUE(broker);
+    broker->configure(*config);
+    EXPECT_EQ(broker->drained().size(), 1U);
+    ASSERT_NE(broker->unsettled_resize("uplink"), nullptr);
+    EXPECT_EQ(broker->unsettled_resize("uplink")->to, 7U);
+    EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 4U);
 }
 
 TEST(BrokerRestart, PromisesAreKept) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vfb::cli {
@@ -31,6 +32,11 @@ private:
 };
 
 // The colour of a FunctionState.
+// `text` in that colour.
+std::string paint(std::string_view text, Colour colour);
+// Text of devices comes from files that anybody's hardware may fill: nothing of it may steer a
+// terminal.
+std::string printable(std::string text);
 Colour colour_of_state(std::string_view state);
 // Whether standard output wants colour: a terminal, and no NO_COLOR (no-color.org).
 bool colour_wanted();

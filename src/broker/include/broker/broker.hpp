@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -46,6 +47,7 @@ public:
     // Takes out the slots that no pool has and that are at rest (clean, quarantined or absent), so
     // that they can be given back to the host as they were found.
     std::vector<Slot> retire();
+    // What is in force: the configuration, with the numbers of VFs that resizes changed.
     [[nodiscard]] const Config& config() const { return config_; }
 
     [[nodiscard]] const std::map<SlotKey, Slot>& slots() const { return slots_; }
@@ -102,25 +104,60 @@ public:
     // Bound on RLIMIT_MEMLOCK for leases of the pool, bytes.
     [[nodiscard]] std::uint64_t memory_lock_max(const PoolConfig& pool) const;
 
+    // --- draining: what is drained is not leased from until resume(), also after a restart.
+    // The PF or pool of that name; `pf:NAME` and `pool:NAME` say which when both have it.
+    [[nodiscard]] Result<DrainTarget> find_target(const std::string& text) const;
+    Result<> drain(const DrainTarget& target);
+    Result<> resume(const DrainTarget& target);
+    [[nodiscard]] const std::set<DrainTarget>& drained() const { return drained_; }
+    // What the slot is drained by; nullptr when it is not.
+    [[nodiscard]] const DrainTarget* drained_by(const Slot& slot) const;
+    [[nodiscard]] static bool concerns(const DrainTarget& target, const Slot& slot);
+    // Leases that hold a slot of it.
+    [[nodiscard]] std::vector<const Lease*> leases_of(const DrainTarget& target) const;
+
+    // --- resizing: the number of VFs of a PF, against the configuration
+    // Writes down that it begins, before anything is done.
+    Result<> begin_resize(const std::string& pf, unsigned from, unsigned to);
+    // It was done (true) or undone: what is in force follows.
+    Result<> end_resize(const std::string& pf, bool done);
+    // A resize that an earlier daemon did not see the end of.
+    [[nodiscard]] const StoredResize* unsettled_resize(const std::string& pf) const;
+    // The configuration counts again for that PF.
+    Result<> forget_resize(const std::string& pf);
+    [[nodiscard]] const std::map<std::string, StoredResize>& resizes() const { return resizes_; }
+
     // What the scrub leaves on a slot: the pool's attributes over the safe defaults, and a MAC.
-    [[nodiscard]] nic::VfAttributes default_attributes(const SlotKey& key) const;
+    [[nodiscard]] nic::VfAttributes default_attributes(const SlotKey& key) const {
+        return default_attributes(config_, key);
+    }
+    // The same with another configuration than the one in force.
+    [[nodiscard]] nic::VfAttributes default_attributes(const Config& config,
+                                                       const SlotKey& key) const;
+    // A clean slot that no longer has what its pool says, as far as its driver reports it.
+    [[nodiscard]] bool is_outdated(const Slot& slot) const;
     // Stable text for local MACs: machine id and the PF's permanent MAC.
     void set_identity(std::string machine, std::function<std::string(const std::string& pf)> pf);
 
 private:
     Broker(Store store, std::uint64_t memory) : store_(std::move(store)), memory_(memory) {}
     Slot* slot(const SlotKey& key);  // to change it: counts as a change
+    void apply_resizes();
+    void make_slots();
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
 
     Store store_;
     std::uint64_t memory_;
     LeaseId last_lease_ = 0;
     std::uint64_t version_ = 1;
-    Config config_;
+    Config config_;                               // in force
+    std::map<std::string, unsigned> configured_;  // VFs of each PF as the files say
     std::map<SlotKey, Slot> slots_;
     std::unordered_map<pci::Address, SlotKey> by_address_;
     std::map<SlotKey, StoredSlot> stored_;  // also of slots that are not configured now
     std::map<LeaseId, Lease> leases_;
+    std::set<DrainTarget> drained_;
+    std::map<std::string, StoredResize> resizes_;  // by PF
     std::string machine_;
     std::function<std::string(const std::string&)> pf_identity_;
 };

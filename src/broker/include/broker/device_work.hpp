@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@
 #include "vfio/vfio.hpp"
 
 namespace vfb::broker {
+
+// Uses of the host that an operator set aside by naming them: their kinds (Use::kind, and `up` for
+// an interface that is up) by function.
+using Overrides = std::map<pci::Address, std::set<std::string>>;
 
 struct PreparePfRequest {
     pci::Address pf;
@@ -40,7 +45,8 @@ struct PreparedPf {
 // A PF goes back to the host as it was found.
 struct GiveBackRequest {
     pci::Address pf;
-    bool remove_vfs = false;                    // they were created by prepare_pf()
+    bool remove_vfs = false;                    // they were created by us
+    unsigned found_vfs = 0;                     // with remove_vfs: so many were there at first
     bool autoprobe = true;                      // sriov_drivers_autoprobe, set when VFs are removed
     bool set_down = false;                      // its netdev was down
     std::map<unsigned, pci::Binding> bindings;  // of VFs that stay, by index
@@ -54,6 +60,7 @@ struct ScrubRequest {
     nic::VfAttributes attributes;          // what it has when nothing else is asked for
     std::optional<vfio::Backend> backend;  // to reset it by; absent: what the kernel has
     bool reset_required = true;
+    std::set<std::string> despite;  // Overrides of this function
 };
 struct ScrubReport {
     std::string driver;
@@ -63,6 +70,21 @@ struct ScrubReport {
     vfio::DeviceInfo device;
 };
 
+struct ResizePfRequest {
+    pci::Address pf;
+    unsigned vfs = 0;
+    Overrides overrides;
+};
+
+// A PF as a plan needs to know it.
+struct Survey {
+    std::optional<bool> up;                           // its netdev; absent: none
+    std::vector<pci::Address> vfs;                    // in order of index
+    std::vector<std::optional<std::string>> drivers;  // of each VF, in order of index
+    std::vector<nic::VfAttributes> attributes;        // of each VF; empty: the PF is no NIC
+    std::map<pci::Address, std::vector<Use>> in_use;  // uses and holders (kind `vfio`) of VFs
+};
+
 class DeviceWork {
 public:
     explicit DeviceWork(const SysRoot& root) : root_(root) {}
@@ -70,6 +92,14 @@ public:
     // Brings the PF's netdev up if asked to, and creates the VFs if there are none. A PF that has
     // another number of VFs is left as it is: the caller sees how many there are.
     Result<PreparedPf> prepare_pf(const PreparePfRequest& request);
+
+    // Replaces all VFs by `vfs` others. Code::busy, and nothing is done, when a process holds one
+    // of them or the host uses one. When the new ones cannot be created, as many as before are.
+    Result<> resize_pf(const ResizePfRequest& request);
+
+    // Reads what the kernel has; who uses the VFs only if there are some, and not `wanted`: then
+    // all of them would have to go.
+    Result<Survey> survey_pf(const pci::Address& pf, unsigned wanted) const;
 
     // Everything between one owner and the next: proves that the IOMMU isolates the VF, binds it to
     // its VFIO driver, takes it exclusively (which proves that nobody holds it), resets it, checks
@@ -101,10 +131,13 @@ public:
 
 private:
     // Refuses a VF that the host uses by its kernel driver.
-    Result<> refuse_in_use(const pci::Function& function) const;
+    Result<> refuse_in_use(const pci::Function& function,
+                           const std::set<std::string>& despite = {}) const;
     Result<> refuse_not_viable(const pci::Function& function);
     // Refuses a VF that a process has open, or that the host uses.
-    Result<> refuse_held(const pci::Address& vf, const std::string& operation);
+    Result<> refuse_held(const pci::Address& vf, const std::string& operation,
+                         const std::set<std::string>& despite = {}) const;
+    Result<> recreate_vfs(const GiveBackRequest& request);
     Result<> set_down_unused(const pci::Address& pf);
     Result<> give_back_vf(const pci::Address& pf, const std::vector<pci::Address>& vfs,
                           unsigned index, const pci::Binding& binding);

@@ -62,6 +62,15 @@ struct Owner {
     ProcessId process;  // who asked; for OwnerKind::process also whose end ends the lease
 };
 
+// What is not leased from for the time being, by its name in the configuration.
+struct DrainTarget {
+    enum class Kind { pf, pool };
+    Kind kind = Kind::pf;
+    std::string name;
+    auto operator<=>(const DrainTarget&) const = default;
+    [[nodiscard]] std::string str() const;  // `pf:uplink`, `pool:guests`
+};
+
 // descriptors: open files are passed; node: the group's node is lent to the owner's uid.
 enum class HandOff { descriptors, node };
 std::string_view to_string(HandOff hand_off);

@@ -31,8 +31,21 @@ struct StoredPf {
     std::string name;
     pci::Address address;  // of the hardware that the name meant
     bool created_vfs = false;
+    // Somebody else's VFs were there, so many, and were removed since: absent when they were not.
+    std::optional<unsigned> found_vfs;
     bool autoprobe = true;       // sriov_drivers_autoprobe before the VFs were created
     std::optional<bool> was_up;  // whether the netdev was up; absent: not touched
+};
+
+// Numbers of VFs that `resize` changed, and the number that the configuration had then: with
+// another one there, the configuration counts again. An intent until it is settled.
+struct StoredResize {
+    std::string pf;
+    unsigned from = 0;
+    unsigned to = 0;
+    unsigned configured = 0;
+    bool again = false;  // `from` came from a resize, too
+    bool settled = false;
 };
 
 class Store {
@@ -47,6 +60,8 @@ public:
     Result<std::vector<Lease>> leases();
     Result<std::vector<StoredSlot>> slots();
     Result<std::vector<StoredPf>> pfs();
+    Result<std::vector<DrainTarget>> drained();
+    Result<std::vector<StoredResize>> resizes();
     // Highest lease id ever given, so that ids are never used twice.
     Result<LeaseId> last_lease_id();
 
@@ -57,6 +72,10 @@ public:
     Result<> put_slot(const StoredSlot& slot);
     Result<> put_pf(const StoredPf& pf);
     Result<> remove_pf(const std::string& name);
+    Result<> put_drained(const DrainTarget& target);
+    Result<> remove_drained(const DrainTarget& target);
+    Result<> put_resize(const StoredResize& resize);
+    Result<> remove_resize(const std::string& pf);
 
 private:
     struct Impl;

@@ -22,6 +22,7 @@ namespace vfb::client {
 struct Reply {
     proto::Json parameters;
     std::vector<UniqueFd> descriptors;
+    bool continues = false;  // there is more to come: only in what call_more() reads
 };
 
 class Client {
@@ -37,6 +38,10 @@ public:
     // ends with it.
     Result<Reply> call(std::string_view method, const proto::Json& parameters,
                        std::optional<std::chrono::milliseconds> timeout = std::nullopt);
+
+    // The same, and `part` gets what comes before the reply (varlink `more`).
+    Result<Reply> call_more(std::string_view method, const proto::Json& parameters,
+                            const std::function<void(const proto::Json&)>& part);
 
     // The same for long answers, which are read as they stand: `reader` reads the value of
     // `parameters`, and what it has read counts only when this succeeds.
@@ -55,6 +60,8 @@ private:
     Result<proto::TextMessage> exchange(const std::string& method, const proto::Json& parameters,
                                         const Timeout& deadline);
     Result<proto::TextMessage> send_and_wait(const proto::Json& body, const Timeout& deadline);
+    Result<proto::TextMessage> wait_for_message(const Timeout& deadline);
+    Result<Reply> read_reply(proto::TextMessage message, const std::string& method);
     std::unexpected<Error> hang_up(Error cause, const std::string& method);
     Result<> wait(const Timeout& deadline) const;
 

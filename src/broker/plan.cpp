@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "broker/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace vfb::broker {
+namespace {
+
+using Action = Change::Action;
+
+std::string holder_of(const Lease& lease) {
+    return lease.guest.empty() ? fmt::format("lease {} (pid {})", lease.id, lease.owner.process.pid)
+                               : fmt::format("lease {} (guest {}, pid {})", lease.id, lease.guest,
+                                             lease.owner.process.pid);
+}
+
+// The plan of one PF of the configuration.
+class PfPlanner {
+public:
+    PfPlanner(const Config& wanted, const Broker& broker, const PfConfig& pf, const Seen& seen)
+        : wanted_(wanted), broker_(broker), pf_(pf), seen_(seen) {
+        plan_.name = pf.name;
+        plan_.address = seen.address;
+    }
+
+    PfPlan make() {
+        if (seen_.problem) {
+            plan_.blocked.push_back(*seen_.problem);
+            return std::move(plan_);
+        }
+        look_at_link();
+        look_at_number();
+        for (unsigned index = 0; index < pf_.vfs; ++index)
+            if (const PoolConfig* pool = wanted_.pool_of(pf_.name, index))
+                look_at_slot({pf_.name, static_cast<std::uint16_t>(index)}, *pool);
+        look_at_leftovers();
+        return std::move(plan_);
+    }
+
+private:
+    void add(Action action, std::string property, std::string from, std::string to,
+             std::string text) {
+        plan_.changes.push_back({.action = action,
+                                 .subject = pf_.name,
+                                 .slot = {},
+                                 .address = seen_.address,
+                                 .property = std::move(property),
+                                 .from = std::move(from),
+                                 .to = std::move(to),
+                                 .text = std::move(text)});
+    }
+    void add(Action action, const Slot& slot, std::string property, std::string from,
+             std::string to, std::string text) {
+        add(action, std::move(property), std::move(from), std::move(to), std::move(text));
+        plan_.changes.back().subject = slot.key.str();
+        plan_.changes.back().slot = slot.key;
+        plan_.changes.back().address = address_of(slot.key.index);
+    }
+    void differ(const Slot& slot, const std::string& property, const std::string& from,
+                const std::string& to) {
+        add(Action::change, slot, property, from, to,
+            fmt::format("{} {} -> {}", property, from.empty() ? "none" : from, to));
+    }
+    [[nodiscard]] std::optional<pci::Address> address_of(unsigned index) const {
+        if (replaced_ || index >= seen_.survey.vfs.size()) return std::nullopt;
+        return seen_.survey.vfs[index];
+    }
+
+    void look_at_link() {
+        if (pf_.link_up && seen_.survey.up == false)
+            add(Action::change, "link_up", "false", "true", "set its link up");
+    }
+
+    void look_at_number() {
+        const auto have = seen_.survey.vfs.size();
+        if (have == pf_.vfs) return;
+        if (have == 0)
+            return add(Action::add, "vfs", "0", std::to_string(pf_.vfs),
+                       fmt::format("create {} VFs", pf_.vfs));
+        add(Action::change, "vfs", std::to_string(have), std::to_string(pf_.vfs),
+            fmt::format("remove its {} VFs and create {}", have, pf_.vfs));
+        for (const auto& address : seen_.survey.vfs) look_at_holder(address);
+        plan_.resize = plan_.blocked.empty();
+        replaced_ = plan_.resize;
+    }
+
+    // Whoever is in the way of the removal of a VF.
+    void look_at_holder(const pci::Address& address) {
+        const auto block = [&](const std::string& why, const char* hint) {
+            plan_.blocked.push_back(fail(Code::busy,
+                                         fmt::format("change the number of VFs of {} from {} to {}",
+                                                     pf_.name, seen_.survey.vfs.size(), pf_.vfs),
+                                         address.str(), why, hint)
+                                        .error());
+        };
+        const Slot* slot = broker_.find_at(address);
+        const Lease* lease =
+            slot != nullptr && slot->lease ? broker_.find_lease(*slot->lease) : nullptr;
+        if (lease != nullptr)
+            return block(fmt::format("{} holds {}", holder_of(*lease), address),
+                         "vfbroker drain PF --wait keeps new leases out and waits for it");
+        const auto uses = seen_.survey.in_use.find(address);
+        if (uses == seen_.survey.in_use.end()) return;
+        for (const auto& use : uses->second)
+            block(fmt::format("{} is in use: {}", address, use.text),
+                  "vfbroker show lists what it is used for");
+    }
+
+    void look_at_slot(const SlotKey& key, const PoolConfig& pool) {
+        const Slot* slot = broker_.find(key);
+        if (!address_of(key.index) && !replaced_ && !seen_.survey.vfs.empty())
+            return;  // no such VF
+        if (slot == nullptr || slot->state == SlotState::absent || replaced_) {
+            Slot fresh;
+            fresh.key = key;
+            return add(Action::add, fresh, "pool", "", pool.name, "into pool " + pool.name);
+        }
+        if (slot->lease) return look_at_leased(*slot, pool);
+        if (slot->pool != pool.name)
+            slot->pool.empty()
+                ? add(Action::add, *slot, "pool", "", pool.name, "into pool " + pool.name)
+                : differ(*slot, "pool", slot->pool, pool.name);
+        switch (slot->state) {
+            case SlotState::clean:
+                return look_at_clean(*slot, pool);
+            case SlotState::quarantined:
+                return add(Action::change, *slot, "state", "quarantined", "clean",
+                           fmt::format("scrub again: {}",
+                                       slot->problem ? slot->problem->message() : "quarantined"));
+            case SlotState::stuck:
+                if (slot->problem) plan_.blocked.push_back(*slot->problem);
+                return;
+            default:
+                return;  // on its way already
+        }
+    }
+
+    void look_at_clean(const Slot& slot, const PoolConfig& pool) {
+        const unsigned index = slot.key.index;
+        if (index < seen_.survey.drivers.size()) {
+            const auto& driver = seen_.survey.drivers[index];
+            const bool vfio = driver && driver->find("vfio") != std::string::npos;
+            if (!vfio || (pool.driver && *pool.driver != *driver))
+                differ(slot, "driver", driver.value_or(""), pool.driver.value_or("vfio-pci"));
+        }
+        if (index >= seen_.survey.attributes.size()) return;
+        const auto& actual = seen_.survey.attributes[index];
+        const auto expected = broker_.default_attributes(wanted_, slot.key);
+        for (const auto& name : nic::differing(expected, actual))
+            if (const auto now = nic::value_text(actual, name))
+                differ(slot, name, *now, nic::value_text(expected, name).value_or(""));
+    }
+
+    // Nothing is done under a lease.
+    void look_at_leased(const Slot& slot, const PoolConfig& pool) {
+        const Lease* lease = broker_.find_lease(*slot.lease);
+        if (lease == nullptr) return;
+        if (slot.pool != pool.name)
+            plan_.later.push_back(fmt::format("{}: pool {} -> {} when {} ends", slot.key.str(),
+                                              slot.pool, pool.name, holder_of(*lease)));
+        const unsigned index = slot.key.index;
+        if (index >= seen_.survey.attributes.size()) return;
+        const auto& actual = seen_.survey.attributes[index];
+        for (const auto& name : nic::differing(slot.attributes, actual))
+            if (const auto now = nic::value_text(actual, name))
+                plan_.later.push_back(fmt::format(
+                    "{}: another program changed {} to {}, {} has asked for {}; it is scrubbed "
+                    "when that ends",
+                    slot.key.str(), name, *now, holder_of(*lease),
+                    nic::value_text(slot.attributes, name).value_or("another")));
+    }
+
+    // Slots of the PF that no pool has any more.
+    void look_at_leftovers() {
+        const auto first = broker_.slots().lower_bound(SlotKey{pf_.name, 0});
+        for (auto it = first; it != broker_.slots().end() && it->first.pf == pf_.name; ++it) {
+            const Slot& slot = it->second;
+            if (wanted_.pool_of(pf_.name, slot.key.index) != nullptr || !slot.address || replaced_)
+                continue;
+            const Lease* lease = slot.lease ? broker_.find_lease(*slot.lease) : nullptr;
+            if (lease != nullptr)
+                plan_.later.push_back(fmt::format("{}: goes back to the host when {} ends",
+                                                  slot.key.str(), holder_of(*lease)));
+            else
+                add(Action::remove, slot, "pool", slot.pool, "", "goes back to the host");
+        }
+    }
+
+    const Config& wanted_;
+    const Broker& broker_;
+    const PfConfig& pf_;
+    const Seen& seen_;
+    PfPlan plan_;
+    bool replaced_ = false;  // all VFs are others afterwards
+};
+
+// A PF that was touched and is configured no more.
+PfPlan give_back(const Broker& broker, const StoredPf& pf) {
+    PfPlan plan;
+    plan.name = pf.name;
+    plan.address = pf.address;
+    std::set<LeaseId> leases;
+    unsigned slots = 0;
+    for (const auto& [key, slot] : broker.slots()) {
+        if (key.pf != pf.name) continue;
+        ++slots;
+        if (slot.lease) leases.insert(*slot.lease);
+    }
+    const std::string text = pf.created_vfs
+                                 ? fmt::format("goes back to the host, without its {} VFs", slots)
+                                 : fmt::format(
+                                       "goes back to the host, with the drivers of its "
+                                       "{} VFs put back",
+                                       slots);
+    for (const LeaseId id : leases)
+        plan.later.push_back(
+            fmt::format("{}: {} when {} ends", pf.name, text, holder_of(*broker.find_lease(id))));
+    if (leases.empty())
+        plan.changes.push_back({.action = Action::remove,
+                                .subject = pf.name,
+                                .slot = {},
+                                .address = pf.address,
+                                .property = "pf",
+                                .from = pf.name,
+                                .to = {},
+                                .text = text});
+    return plan;
+}
+
+bool has_something(const PfPlan& plan) {
+    return !plan.changes.empty() || !plan.blocked.empty() || !plan.later.empty();
+}
+
+}  // namespace
+
+std::string_view to_string(Change::Action action) {
+    switch (action) {
+        case Action::add:
+            return "add";
+        case Action::change:
+            return "change";
+        case Action::remove:
+            return "remove";
+    }
+    return "change";
+}
+
+std::size_t Plan::count(Change::Action action) const {
+    std::size_t count = 0;
+    for (const PfPlan& pf : pfs)
+        count += static_cast<std::size_t>(std::ranges::count(pf.changes, action, &Change::action));
+    return count;
+}
+
+const Error* Plan::blocked() const {
+    for (const PfPlan& pf : pfs)
+        if (!pf.blocked.empty()) return &pf.blocked.front();
+    return nullptr;
+}
+
+Plan make_plan(const Config& wanted, const Broker& broker, const std::map<std::string, Seen>& seen,
+               const std::vector<StoredPf>& remembered) {
+    Plan plan;
+    std::set<pci::Address> kept;
+    for (const PfConfig& pf : wanted.pfs) {
+        const auto found = seen.find(pf.name);
+        if (found == seen.end()) continue;
+        if (found->second.address) kept.insert(*found->second.address);
+        PfPlan made = PfPlanner(wanted, broker, pf, found->second).make();
+        if (has_something(made)) plan.pfs.push_back(std::move(made));
+    }
+    for (const StoredPf& pf : remembered)
+        if (wanted.find_pf(pf.name) == nullptr && !kept.contains(pf.address))
+            plan.pfs.push_back(give_back(broker, pf));
+    return plan;
+}
+
+}  // namespace vfb::broker

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The parts of DeviceWork for a whole PF: what is there, and another number of VFs.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "broker/device_work.hpp"
+#include "pci/inventory.hpp"
+#include "pci/sriov.hpp"
+
+namespace vfb::broker {
+namespace {
+
+constexpr std::chrono::seconds kCreateTimeout{10};
+
+}  // namespace
+
+Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) const {
+    Survey survey;
+    pci::Inventory inventory(root_, false);
+    VFB_TRY(const auto function, inventory.read(pf));
+    if (!function.netdevs.empty()) survey.up = function.netdevs.front().up;
+    VFB_TRY(survey.vfs, pci::list_vfs(root_, pf));
+    const bool with_uses = survey.vfs.size() != wanted;
+    for (const auto& address : survey.vfs) {
+        VFB_TRY(const auto binding, pci::current_binding(root_, address));
+        survey.drivers.push_back(binding.driver);
+        if (!with_uses) continue;
+        VFB_TRY(const auto vf, inventory.read(address));
+        VFB_TRY(auto uses, host_uses(vf));
+        VFB_TRY(const auto holders, vfio::find_holders(root_, address));
+        if (!holders.empty())
+            uses.push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
+        if (!uses.empty()) survey.in_use.emplace(address, std::move(uses));
+    }
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex == 0 || survey.vfs.empty() || !root_.is_host()) return survey;
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_TRY(survey.attributes, session.read_all(ifindex));
+    return survey;
+}
+
+Result<> DeviceWork::resize_pf(const ResizePfRequest& request) {
+    const auto operation = fmt::format("resize {} to {} VFs", request.pf, request.vfs);
+    VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
+    if (vfs.size() == request.vfs) return {};
+    // All are asked before the first is touched.
+    for (const auto& vf : vfs) {
+        const auto despite = request.overrides.find(vf);
+        VFB_CHECK(refuse_held(
+            vf, operation,
+            despite == request.overrides.end() ? std::set<std::string>{} : despite->second));
+    }
+    VFB_CHECK(pci::remove_vfs(root_, request.pf));
+    auto created = pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout);
+    if (created) return {};
+    if (vfs.empty()) return std::unexpected(std::move(created).error());
+    const auto again =
+        pci::create_vfs(root_, request.pf, static_cast<unsigned>(vfs.size()), kCreateTimeout);
+    Error error = fail(created.error().code, operation, request.pf.str(),
+                       again ? fmt::format("the {} VFs it had were created again", vfs.size())
+                             : fmt::format("the {} VFs it had could not be created again: {}",
+                                           vfs.size(), again.error().message()),
+                       created.error().hint)
+                      .error()
+                      .because(std::move(created).error());
+    return std::unexpected(std::move(error));
+}
+
+}  // namespace vfb::broker

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// A plan (io.vfbroker Plan) as a list that can be read.
+#pragma once
+
+#include <string>
+
+#include "proto/json.hpp"
+
+namespace vfb::cli {
+
+// A block for each PF: `+` what is added, `~` what changes, `-` what goes, `!` what is in the way,
+// `>` what is done later; then one line of sums. What is said of VFs in a row is said once.
+std::string plan_text(const proto::Json& plan, bool coloured);
+// Whether it has anything that would change, or would but for what is in the way.
+bool has_changes(const proto::Json& plan);
+// Whether something is in the way.
+bool has_blocked(const proto::Json& plan);
+
+}  // namespace vfb::cli

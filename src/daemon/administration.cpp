@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The methods of Service that change what there is to lease: for root only.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "answers.hpp"
+#include "log.hpp"
+#include "plan_view.hpp"
+#include "service.hpp"
+#include "wire.hpp"
+
+namespace vfb::daemon {
+namespace {
+
+constexpr unsigned kMaxWait = 7 * 24 * 3600;
+
+}  // namespace
+
+bool Service::is_root(const Request& request, const std::string& operation,
+                      const std::string& subject, const std::string& hint) {
+    if (request.caller.uid == 0) return true;
+    refuse(request, fail(Code::denied, operation, subject, "only root may do that", hint).error());
+    return false;
+}
+
+std::string Service::pf_name(const std::string& name) const {
+    const auto address = pci::Address::parse(name);
+    if (!address) return name;
+    for (const auto& [pf, status] : hardware_.pfs())
+        if (status.address == *address) return pf;
+    return name;
+}
+
+void Service::reload(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "reload the configuration", "configuration", "sudo vfbroker reload"))
+        return;
+    reload_([request](const Result<>& result) {
+        if (!result) return refuse(request, result.error());
+        succeed(request, Json::object());
+    });
+}
+
+void Service::plan(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "plan the configuration", "configuration", "sudo vfbroker plan")) return;
+    applier_.plan([request](const Result<broker::Plan>& plan) {
+        if (!plan) return refuse(request, plan.error());
+        succeed(request, {{"plan", to_json(*plan)}});
+    });
+}
+
+void Service::apply(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    Applier::Request wanted;
+    wanted.plan = parameters.optional_text("plan").value_or("");
+    const Json overrides = parameters.any("overrides");
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "apply the configuration", "configuration", "sudo vfbroker apply"))
+        return;
+    auto parsed = overrides_from_json(overrides);
+    if (!parsed) return refuse(request, parsed.error());
+    wanted.overrides = std::move(*parsed);
+    if (request.progress)
+        wanted.progress = [request](const Applier::Progress& now) {
+            request.progress(
+                dump(proto::make_reply({{"done", now.done}, {"total", now.total}}, true)));
+        };
+    wanted.done = [request](const Result<broker::Plan>& left) {
+        if (!left) return refuse(request, left.error());
+        succeed(request, {{"left", to_json(*left)}});
+    };
+    applier_.apply(std::move(wanted));
+}
+
+void Service::drain(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string name = parameters.text("target");
+    const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "drain " + name, name, "sudo vfbroker drain " + name)) return;
+    const auto target = broker_.find_target(pf_name(name));
+    if (!target) return refuse(request, target.error());
+    drainer_.drain(*target, std::chrono::seconds(wait),
+                   [request](const Result<std::vector<broker::LeaseId>>& left) {
+                       if (!left) return refuse(request, left.error());
+                       succeed(request, {{"leases", *left}});
+                   });
+}
+
+void Service::resume(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string name = parameters.text("target");
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "resume " + name, name, "sudo vfbroker resume " + name)) return;
+    const auto target = broker_.find_target(pf_name(name));
+    if (!target) return refuse(request, target.error());
+    if (!broker_.drained().contains(*target))
+        return refuse(request, fail(Code::invalid, "resume " + target->str(), name,
+                                    "it is not drained", "vfbroker pool, vfbroker status")
+                                   .error());
+    if (auto done = broker_.resume(*target); !done) return refuse(request, done.error());
+    log(Level::notice, "{} is leased from again", target->str());
+    succeed(request, Json::object());
+    leasing_.serve_waiting();
+}
+
+void Service::resize(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string name = parameters.text("physicalFunction");
+    const auto vfs = parameters.number("vfs", 0, UINT16_MAX);
+    const Json overrides = parameters.any("overrides");
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "resize " + name, name, "sudo vfbroker resize")) return;
+    const auto parsed = overrides_from_json(overrides);
+    if (!parsed) return refuse(request, parsed.error());
+    resizer_.resize(pf_name(name), static_cast<unsigned>(vfs), *parsed,
+                    [request](const Result<>& done) {
+                        if (!done) return refuse(request, done.error());
+                        succeed(request, Json::object());
+                    });
+}
+
+void Service::take(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const std::string name = parameters.text("function");
+    const Json despite = parameters.any("despite");
+    if (!accepted(request, parameters)) return;
+    if (!is_root(request, "take " + name, name, "sudo vfbroker take")) return;
+    const auto address = pci::Address::parse(name);
+    if (!address) return refuse(request, address.error());
+    const auto overrides = overrides_from_json(Json::array(
+        {{{"function", name}, {"reasons", despite.is_null() ? Json::array() : despite}}}));
+    if (!overrides) return refuse(request, overrides.error());
+    const auto reasons = overrides->find(*address);
+    const broker::Slot* slot = broker_.find_at(*address);
+    const auto operation = fmt::format("take {} from the host", *address);
+    if (slot == nullptr)
+        return refuse(request, fail(Code::not_found, operation, name, "it is in no pool",
+                                    "vfbroker list shows what is; see vfbroker.toml(5)")
+                                   .error());
+    if (slot->state != broker::SlotState::quarantined)
+        return refuse(request,
+                      fail(Code::invalid, operation, name,
+                           fmt::format("it is {}, and not refused", to_string(slot->state)),
+                           fmt::format("vfbroker show {}", *address))
+                          .error());
+    const auto set_aside = reasons == overrides->end() ? std::set<std::string>{} : reasons->second;
+    log(Level::warning, "uid {} (pid {}) takes {} from the host despite: {}", request.caller.uid,
+        request.caller.process.pid, *address, fmt::join(set_aside, ", "));
+    hardware_.scrubber().scrub(slot->key, set_aside, [this, request, key = slot->key] {
+        const broker::Slot* now = broker_.find(key);
+        if (now != nullptr && now->problem) return refuse(request, *now->problem);
+        succeed(request, Json::object());
+    });
+}
+
+}  // namespace vfb::daemon

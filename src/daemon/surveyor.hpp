@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Surveyor: what a plan compares the configuration with, read from the kernel by the PFs' workers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "broker/plan.hpp"
+#include "worker.hpp"
+#include "world.hpp"
+
+namespace vfb::daemon {
+
+using SeenPfs = std::map<std::string, broker::Seen>;  // by name in the configuration
+
+class Surveyor {
+public:
+    Surveyor(Workers& workers, World& world) : workers_(workers), world_(world) {}
+
+    // All PFs of `config`; one that cannot be read is in it with the problem. `done` exactly once.
+    void survey(const broker::Config& config, std::function<void(SeenPfs)> done);
+
+private:
+    struct Survey;
+    void survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf);
+
+    Workers& workers_;
+    World& world_;
+};
+
+}  // namespace vfb::daemon
