@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <ranges>
 
 #include "base/process.hpp"
@@ -73,7 +74,21 @@ Match match_device(const Dir& process, const std::string& fd, const Wanted& want
     return Match::possible;
 }
 
-Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
+// O_PATH names a file without opening it: udev has nodes so while it sets their owner.
+bool only_names_it(const Dir& process, const std::string& fd) {
+    constexpr std::string_view kFlags = "flags:";
+    const auto info = process.read("fdinfo/" + fd);
+    if (!info) return false;
+    for (const auto part : *info | std::views::split('\n')) {
+        const std::string_view line(part);
+        if (!line.starts_with(kFlags)) continue;
+        const std::string octal(line.substr(kFlags.size()));
+        return (std::strtoul(octal.c_str(), nullptr, 8) & O_PATH) != 0;
+    }
+    return false;
+}
+
+Match match_open_file(const Dir& process, const std::string& fd, const Wanted& wanted) {
     const auto target = process.read_link("fd/" + fd);
     if (!target) return Match::no;  // closed meanwhile
     if (*target == kDeviceOfGroup) return match_device(process, fd, wanted);
@@ -91,6 +106,11 @@ Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
     return number && std::ranges::find(wanted.numbers, *number) != wanted.numbers.end()
                ? Match::certain
                : Match::no;
+}
+
+Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
+    const Match found = match_open_file(process, fd, wanted);
+    return found != Match::no && only_names_it(process, fd) ? Match::no : found;
 }
 
 // Adds one process to the answer. One that ends while it is looked at holds nothing.

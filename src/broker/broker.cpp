@@ -232,6 +232,10 @@ void Broker::mark_stuck(const SlotKey& key, Error why) {
     }
 }
 
+void Broker::note(const SlotKey& key, std::optional<Error> problem) {
+    if (Slot* s = slot(key); s != nullptr && s->lease) s->problem = std::move(problem);
+}
+
 Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::int64_t now) {
     Lease lease;
     lease.id = last_lease_ + 1;

@@ -169,6 +169,10 @@ std::string_view to_string(BackendChoice choice) {
     return "auto";
 }
 
+std::string_view to_string(DriftPolicy policy) {
+    return policy == DriftPolicy::repair ? "repair" : "report";
+}
+
 std::string_view to_string(ResetPolicy policy) {
     return policy == ResetPolicy::if_available ? "if-available" : "required";
 }

@@ -249,6 +249,7 @@ PoolConfig parse_pool(const FileContext& context, const std::string& name,
         static_cast<unsigned>(reader.number("max_functions_per_user", 0, kMostVfs).value_or(0));
     pool.reset =
         word(reader, "reset", std::array{ResetPolicy::required, ResetPolicy::if_available});
+    pool.drift = word(reader, "drift", std::array{DriftPolicy::report, DriftPolicy::repair});
     if (const auto* const attributes = reader.table("attributes"))
         pool.attributes = parse_attributes(context, name, *attributes);
     // Known even when it is not given, for the sake of "did you mean".

@@ -34,11 +34,17 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
             uses.push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
         if (!uses.empty()) survey.in_use.emplace(address, std::move(uses));
     }
-    VFB_TRY(const int ifindex, pf_ifindex(pf));
-    if (ifindex == 0 || survey.vfs.empty() || !root_.is_host()) return survey;
-    VFB_TRY(auto session, nic::Session::open());
-    VFB_TRY(survey.attributes, session.read_all(ifindex));
+    if (survey.vfs.empty()) return survey;
+    VFB_TRY(survey.attributes, read_attributes(pf));
     return survey;
+}
+
+Result<std::vector<nic::VfAttributes>> DeviceWork::read_attributes(const pci::Address& pf) const {
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    // A recorded tree has no network.
+    if (ifindex == 0 || !root_.is_host()) return std::vector<nic::VfAttributes>{};
+    VFB_TRY(auto session, nic::Session::open());
+    return session.read_all(ifindex);
 }
 
 Result<> DeviceWork::resize_pf(const ResizePfRequest& request) {

@@ -48,6 +48,7 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
                 .give_back = give_back_,
                 .resizer = resizer_,
                 .put_in_force = [this](broker::Config config) { apply(std::move(config)); }}),
+      drift_(*loop_, broker_, hardware_),
       server_(*loop_, root) {}
 
 Daemon::~Daemon() = default;
@@ -72,6 +73,7 @@ Result<> Daemon::start() {
     wire();
     VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
     leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
+    if (root_.is_host()) VFB_CHECK(drift_.start());
     VFB_CHECK(world_.start([this](const Result<>& result) { on_inventory(result); }));
     VFB_TRY(ready_deadline_, loop_->after(kReadyTimeout, [this] {
         if (!ready_) log(Level::warning, "some functions are still being prepared");
@@ -103,6 +105,11 @@ void Daemon::wire() {
                        .reload = [this](const auto& done) { reload(done); }});
     server_.on_request([this](const Request& request) { service_->handle(request); });
     server_.on_closed([this](std::uint64_t session) { leasing_.connection_closed(session); });
+    hardware_.on_wrong_number([this](const std::string& pf, unsigned wanted) {
+        resizer_.resize(pf, wanted, {}, [](const Result<>& done) {
+            if (!done) log_error(done.error(), Level::warning);
+        });
+    });
     resizer_.on_end([this] { applier_.check(); });
     give_back_.on_end([this] { applier_.check(); });
     leasing_.on_end([this] { drainer_.check(); });

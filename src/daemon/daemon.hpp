@@ -11,6 +11,7 @@
 #include "broker/broker.hpp"
 #include "config_loader.hpp"
 #include "drainer.hpp"
+#include "drift.hpp"
 #include "event_loop.hpp"
 #include "fd_store.hpp"
 #include "give_back.hpp"
@@ -69,6 +70,7 @@ private:
     Resizer resizer_;
     Drainer drainer_;
     Applier applier_;
+    Drift drift_;
     Server server_;
     std::unique_ptr<Service> service_;
     std::vector<Source> signals_;

@@ -118,6 +118,11 @@ void Hardware::match_pfs() {
         PfStatus& status = pfs_[pf.name];
         if (status.state != PfStatus::State::missing || held_.contains(pf.name)) continue;
         auto address = match_pf(pf, world_.functions());
+        // Its netdev comes with the driver, and VFs only with one.
+        if (address && !world_.find(*address)->driver)
+            address =
+                fail(Code::lost, fmt::format("use PF {} at {}", pf.name, *address), pf.name,
+                     "no driver is bound to it", "it gets its configuration as soon as one is");
         if (address) {
             status.address = *address;
             prepare(pf);
@@ -225,14 +230,20 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
 
 void Hardware::check_count(const std::string& name, PfStatus& status, std::size_t present) {
     const broker::PfConfig* pf = broker_.config().find_pf(name);
-    if (pf == nullptr || present == pf->vfs) return;
-    status.problem =
+    if (pf == nullptr) return;
+    if (present == pf->vfs) {
+        status.right = pf->vfs;
+        return;
+    }
+    Error error =
         fail(Code::busy, fmt::format("have {} VFs on {}", pf->vfs, *status.address),
              status.address->str(),
              fmt::format("it has {} already, and changing the number would remove those", present),
              "when none of them is in use: vfbroker apply")
             .error();
-    log_error(*status.problem, Level::warning);
+    const bool news = !status.problem || status.problem->message() != error.message();
+    if (news) log_error(error, Level::warning);
+    status.problem = std::move(error);
 }
 
 const pci::Function* Hardware::find_vf(const SlotKey& key) const {
@@ -279,6 +290,10 @@ void Hardware::sync(const std::string& name) {
     if (unknown_original && config != nullptr) return prepare(*config);
     const pci::Function* pf = it->second.address ? world_.find(*it->second.address) : nullptr;
     if (any && pf != nullptr && pf->sriov && pf->sriov->vfs.empty()) fail_without_vfs(name);
+    if (has_wrong_number(name)) {
+        check_count(name, it->second, pf->sriov->vfs.size());
+        if (repair_number(name)) return;
+    }
     for (const SlotKey& key : present) {
         const pci::Function& vf = *find_vf(key);
         if (broker_.locate(key, vf.address, vf.group, vf.numa_node)) scrubber_.scrub(key);
@@ -287,6 +302,11 @@ void Hardware::sync(const std::string& name) {
 
 void Hardware::fail_without_vfs(const std::string& name) {
     PfStatus& status = pfs_[name];
+    if (repairs(name) && repairs_again(name)) {
+        log(Level::warning, "another program removed the VFs of PF {}: creating them again", name);
+        status.state = PfStatus::State::missing;
+        return match_pfs();
+    }
     status.state = PfStatus::State::failed;
     status.problem = fail(Code::lost, fmt::format("use the VFs of PF {}", name), name,
                           "another program removed them", "vfbroker reload creates them again")
@@ -331,27 +351,37 @@ void Hardware::on_world_change(const pci::Address& address, const pci::Function*
             sync(name);
         }
     }
-    if (now != nullptr && now->is_pf()) match_pfs();
+    if (now != nullptr && now->is_pf()) {
+        // Its driver is back: what the PF had went with the last one.
+        const bool driver_came = before != nullptr && !before->driver && now->driver;
+        for (const std::string& name : concerned)
+            if (driver_came && pfs_[name].state == PfStatus::State::failed && repairs(name) &&
+                repairs_again(name))
+                pfs_[name].state = PfStatus::State::missing;
+        match_pfs();
+    }
     if (now == nullptr || (before != nullptr && before->driver != now->driver))
         retry_group(address, now != nullptr ? *now : *before);
 }
 
 void Hardware::retry_group(const pci::Address& address, const pci::Function& function) {
     std::vector<SlotKey> again;
+    std::optional<SlotKey> taken;
     for (const auto& [key, slot] : broker_.slots()) {
         const bool blocked = slot.state == SlotState::quarantined && slot.problem &&
                              slot.problem->code == Code::not_viable;
         if (blocked && function.group && slot.group == function.group && slot.address != address)
             again.push_back(key);
         // Somebody bound a clean VF to another driver: it is clean no more.
-        const bool taken = slot.state == SlotState::clean && slot.address == address &&
-                           (!function.driver || function.driver->find("vfio") == std::string::npos);
-        if (taken) {
-            log(Level::warning, "another program unbound {} from its VFIO driver", address);
-            again.push_back(key);
-        }
+        if (slot.state == SlotState::clean && slot.address == address &&
+            (!function.driver || function.driver->find("vfio") == std::string::npos))
+            taken = key;
     }
     for (const SlotKey& key : again) scrubber_.scrub(key);
+    if (taken)
+        on_drift(*taken,
+                 fmt::format("another program unbound it from its VFIO driver{}",
+                             function.driver ? " and bound it to " + *function.driver : ""));
 }
 
 }  // namespace vfb::daemon

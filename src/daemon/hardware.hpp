@@ -5,6 +5,7 @@
 // comes back or appears. All device work is done by workers.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -24,6 +25,7 @@ struct PfStatus {
     State state = State::missing;
     std::optional<pci::Address> address;
     std::optional<Error> problem;
+    unsigned right = 0;  // the number of VFs it had when that was the configured one
 };
 std::string_view to_string(PfStatus::State state);
 
@@ -42,6 +44,13 @@ public:
     }
     // A function under a lease went away.
     void on_lost(std::function<void(broker::LeaseId)> callback) { on_lost_ = std::move(callback); }
+
+    // A PF has another number of VFs than it had and should have, and its pools say repair.
+    void on_wrong_number(std::function<void(const std::string& pf, unsigned wanted)> callback) {
+        on_wrong_number_ = std::move(callback);
+    }
+    // Another program did `what` to a slot's function: repaired or reported, as its pool says.
+    void on_drift(const broker::SlotKey& key, const std::string& what);
 
     // Applies the configuration that the broker has now; also after a reload.
     void apply();
@@ -79,6 +88,12 @@ private:
     [[nodiscard]] const pci::Function* find_vf(const broker::SlotKey& key) const;
     [[nodiscard]] bool is_lost(const broker::Slot& slot, const pci::Function* vf) const;
     void fail_without_vfs(const std::string& name);
+    // Whether the PF has some VFs, but another number than it had and should have.
+    [[nodiscard]] bool has_wrong_number(const std::string& name) const;
+    bool repair_number(const std::string& name);
+    [[nodiscard]] bool repairs(const std::string& pf) const;
+    // Whether there has been too much of it, so that two programs do not fight for ever.
+    bool repairs_again(const std::string& subject);
     void lose_slot(const broker::SlotKey& key, Error why);
     void retry_group(const pci::Address& address, const pci::Function& function);
 
@@ -89,6 +104,8 @@ private:
     std::set<std::string> held_;
     Scrubber scrubber_;
     std::function<void(broker::LeaseId)> on_lost_;
+    std::function<void(const std::string&, unsigned)> on_wrong_number_;
+    std::map<std::string, std::vector<std::chrono::steady_clock::time_point>> repaired_;
 };
 
 }  // namespace vfb::daemon

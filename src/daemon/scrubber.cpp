@@ -88,19 +88,35 @@ void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error er
         broker_.mark_stuck(key, std::move(error));
         return;
     }
-    const pci::Function* function = world_.find(address);
-    const bool with_vfio = function != nullptr && function->driver &&
-                           function->driver->find("vfio") != std::string::npos;
-    if (error.code == Code::busy && with_vfio) {
-        log_error(error, Level::notice);
-        broker_.mark_dirty(key, std::move(error));
-        find_holders(key, address);
+    if (error.code == Code::busy) {
+        // Held by a process, or used by the host: its driver tells, and what is known of that may
+        // be older than this scrub.
+        broker_.mark_dirty(key, error);
+        deciding_.insert(key);
+        world_.refresh({address}, [this, key, address, error = std::move(error)] {
+            deciding_.erase(key);
+            held(key, address, error);
+            announce();
+        });
         return;
     }
     if (error.code == Code::lost || error.code == Code::not_found)
         world_.refresh({address});  // most likely it is gone
     log_error(error, Level::warning);
     broker_.quarantine(key, std::move(error));
+}
+
+void Scrubber::held(const SlotKey& key, const pci::Address& address, const Error& error) {
+    const Slot* slot = broker_.find(key);
+    if (slot == nullptr || slot->state != SlotState::dirty || slot->address != address) return;
+    const pci::Function* function = world_.find(address);
+    const bool with_vfio = function != nullptr && function->driver &&
+                           function->driver->find("vfio") != std::string::npos;
+    log_error(error, with_vfio ? Level::notice : Level::warning);
+    if (with_vfio)
+        find_holders(key, address);
+    else
+        broker_.quarantine(key, error);
 }
 
 void Scrubber::find_holders(const SlotKey& key, const pci::Address& address) {

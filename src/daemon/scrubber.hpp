@@ -38,7 +38,7 @@ public:
                std::function<void()> done);
     // The slot is gone: its holders are watched no more.
     void forget(const broker::SlotKey& key) { holding_.erase(key); }
-    [[nodiscard]] bool idle() const { return running_.empty(); }
+    [[nodiscard]] bool idle() const { return running_.empty() && deciding_.empty(); }
     [[nodiscard]] bool is_scrubbing(const broker::SlotKey& key) const {
         return running_.contains(key);
     }
@@ -57,6 +57,7 @@ private:
 
     void scrubbed(const broker::SlotKey& key, const pci::Address& address,
                   Result<WorkerReply> reply);
+    void held(const broker::SlotKey& key, const pci::Address& address, const Error& error);
     void refused(const broker::SlotKey& key, const pci::Address& address, Error error);
     void find_holders(const broker::SlotKey& key, const pci::Address& address);
     void wait_for_holders(const broker::SlotKey& key, const proto::Json& holders);
@@ -67,6 +68,7 @@ private:
     broker::Broker& broker_;
     Hardware& hardware_;
     std::set<broker::SlotKey> running_;
+    std::set<broker::SlotKey> deciding_;  // busy, and it is being read by whom
     std::map<broker::SlotKey, Holding> holding_;
     vfio::Support support_;
     std::function<void()> on_change_;

@@ -104,6 +104,15 @@ Result<WorkerReply> resize_pf(const Context& c) {
     return WorkerReply{};
 }
 
+Result<WorkerReply> read_attributes(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_TRY(const auto all, c.work.read_attributes(pf));
+    WorkerReply reply;
+    reply.parameters["attributes"] = Json::array();
+    for (const auto& one : all) reply.parameters["attributes"].push_back(to_json(one));
+    return reply;
+}
+
 Result<WorkerReply> survey_pf(const Context& c) {
     VFB_TRY(const auto pf, c.address("pf"));
     VFB_TRY(const auto survey, c.work.survey_pf(pf, c.parameters.at("wanted").get<unsigned>()));
@@ -196,13 +205,14 @@ Result<WorkerReply> explain(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 12> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 13> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
     {"give-back-pf", give_back_pf},
     {"resize-pf", resize_pf},
     {"survey-pf", survey_pf},
+    {"read-attributes", read_attributes},
     {"scrub", scrub},
     {"set-attributes", set_attributes},
     {"open-groups", open_groups},

@@ -57,6 +57,10 @@ void World::on_uevent(const pci::Uevent& event) {
         on_vfio_removal_(*event.address);
     if (event.subsystem != "pci" && event.subsystem != "net") return;
     dirty_.insert(*event.address);
+    // The kernel says of VFs that they go, and not of their PF that it has fewer.
+    const pci::Function* function = find(*event.address);
+    if (event.kind == Kind::remove && function != nullptr && function->physfn)
+        dirty_.insert(*function->physfn);
 }
 
 void World::read_all(const std::function<void(Result<>)>& done) {

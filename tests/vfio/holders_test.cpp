@@ -41,6 +41,14 @@ TEST_F(HoldersTest, TheCdevAndTheGroupCount) {
     EXPECT_EQ(describe(find()), "pid 99 (testpmd), pid 812 (qemu-system-x86)");
 }
 
+TEST_F(HoldersTest, WhoOnlyNamesItHasNotOpenedIt) {
+    tree.add_process(300, "(udev-worker)", 12, tree.dev("vfio/devices/vfio3"));
+    tree.write("proc/300/fdinfo/12", "pos:\t0\nflags:\t012100000\nmnt_id:\t24\n");
+    EXPECT_THAT(find(), IsEmpty());
+    tree.write("proc/300/fdinfo/12", "pos:\t0\nflags:\t02100002\nmnt_id:\t24\n");
+    EXPECT_EQ(find().size(), 1U);
+}
+
 TEST_F(HoldersTest, NamesThatOnlyBeginAlikeAreOthers) {
     tree.add_process(812, "qemu", 12, tree.dev("vfio/devices/vfio30"));
     tree.add_process(813, "qemu", 12, tree.dev("vfio/devices/vfio3") + "/x");

@@ -15,6 +15,9 @@
 #   --append ARGS        more kernel parameters
 #   --qemu ARG           one more argument to QEMU; may be repeated
 #   --systemd            systemd and udev as PID 1; the command runs after multi-user.target
+#   --before SCRIPT      with --systemd: run that script first, before systemd is there
+#   --boots N            reset the machine and run all of it again, N times in all; the command finds
+#                        which time it is in $VFB_BOOT
 #   --memory SIZE        default 2G; with 3G or more the VFs of igb do not come up
 #   --timeout SECS       end the machine after that long (default 600)
 #   --qmp SOCKET         QEMU's QMP on that socket outside as well
@@ -28,7 +31,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kernel=stock nics=1 switch='' nvme='' iommu=yes intremap=on append='' systemd='' memory=2G
-timeout=600 qmp='' share='' console='' extra=()
+timeout=600 qmp='' before='' boots=1 share='' console='' extra=()
 while [ $# -gt 0 ]; do
     case $1 in
         --kernel) kernel=${2:?} && shift ;;
@@ -40,6 +43,8 @@ while [ $# -gt 0 ]; do
         --append) append=${2?} && shift ;;
         --qemu) extra+=("${2:?}") && shift ;;
         --systemd) systemd=yes ;;
+        --before) before=$(realpath "${2:?}") && shift ;;
+        --boots) boots=${2:?} && shift ;;
         --memory) memory=${2:?} && shift ;;
         --timeout) timeout=${2:?} && shift ;;
         --qmp) qmp=${2:?} && shift ;;
@@ -63,6 +68,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/vfb-vm.XXXXXX")
 : "${share:=$work/share}" "${console:=$work/console}"
 mkdir -p "$share"
 rm -f "$share/status" "$share/journal"
+echo 1 >"$share/boot"
 qemu_pid=''
 # shellcheck disable=SC2317
 cleanup() {
@@ -97,7 +103,7 @@ init=inside${systemd:+-systemd}
 {
     printf '%s=%q\n' vfb_repo "$vfb_repo" vfb_cache "$vfb_cache" vfb_modules "$modules" \
         vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init" \
-        vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
+        vfb_before "$before" vfb_boots "$boots" vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
         VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" CI "${CI:-}"

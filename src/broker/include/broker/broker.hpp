@@ -85,6 +85,9 @@ public:
     void quarantine(const SlotKey& key, Error why);
     void mark_stuck(const SlotKey& key, Error why);
 
+    // What is wrong with a slot that is leased, or that nothing is.
+    void note(const SlotKey& key, std::optional<Error> problem);
+
     // --- leases
     // Who may have what now. Pure. Code::not_found (pool), denied, invalid (attributes, bounds),
     // exhausted (more than the pool has), busy (not now), or why the pool's functions are unusable.

@@ -24,6 +24,7 @@
 //   memlock_max = "4GiB"     # or a number of bytes, or "unlimited"; the machine's memory if absent
 //   tenant_may_set = ["mac", "vlan", "qos", "vlan_protocol", "max_tx_rate"]
 //   max_functions_per_user = 0 # 0: no quota
+//   drift = "report"         # repair: set back what another program changed on an idle VF
 //   reset = "required"       # if-available: lend functions that cannot be reset, too
 //
 //   [pool.guests.attributes] # what a VF has when the lease asks for nothing else
@@ -82,6 +83,9 @@ struct PfConfig {
 
 enum class BackendChoice { automatic, iommufd, group };
 enum class ResetPolicy { required, if_available };
+// What is done about changes that others make to VFs which nobody has leased.
+enum class DriftPolicy { report, repair };
+std::string_view to_string(DriftPolicy policy);    // `report`, `repair`
 std::string_view to_string(BackendChoice choice);  // `auto`, `iommufd`, `group`
 std::string_view to_string(ResetPolicy policy);    // `required`, `if-available`
 
@@ -102,6 +106,7 @@ struct PoolConfig {
                                                "max_tx_rate"};
     unsigned max_functions_per_user = 0;  // 0: no quota
     ResetPolicy reset = ResetPolicy::required;
+    DriftPolicy drift = DriftPolicy::report;
     nic::VfAttributes attributes;  // only what is set; overlay it on nic::safe_defaults()
     Location location;             // of the table
     bool operator==(const PoolConfig&) const = default;

@@ -101,6 +101,9 @@ public:
     // all of them would have to go.
     Result<Survey> survey_pf(const pci::Address& pf, unsigned wanted) const;
 
+    // Of all VFs, in order of index; empty when the PF is no NIC.
+    Result<std::vector<nic::VfAttributes>> read_attributes(const pci::Address& pf) const;
+
     // Everything between one owner and the next: proves that the IOMMU isolates the VF, binds it to
     // its VFIO driver, takes it exclusively (which proves that nobody holds it), resets it, checks
     // that it answers, writes the default attributes and reads them back.
