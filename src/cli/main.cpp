@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <span>
 
+#include "complete.hpp"
 #include "context.hpp"
 #include "exit_codes.hpp"
 #include "output/json.hpp"
@@ -56,6 +57,8 @@ int run(std::span<char*> arguments) {
     Context context;
     CLI::App app("Hands PCI functions to virtual machines and containers.");
     set_up(app, context);
+    if (arguments.size() > 1 && arguments[1] == kComplete)
+        return complete(app, context, arguments.subspan(2));
     // What stands behind `--` is another program's command line and none of the parser's business.
     const auto end = std::ranges::find(arguments, std::string_view("--"),
                                        [](const char* word) { return std::string_view(word); });

@@ -23,6 +23,8 @@ packages=(
     # the emulated machine: what runs in it comes from this system
     busybox-static cpio kmod pciutils iproute2 iputils-ping udev systemd dbus procps
     sqlite3 socat dpdk dpdk-dev util-linux
+    # shells that complete command lines
+    zsh fish
 )
 # Debian 12's own QEMU has neither igb nor SR-IOV for NVMe.
 qemu_floor=10.0
