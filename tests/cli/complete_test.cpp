@@ -110,7 +110,7 @@ TEST_F(Complete, Bash) {
 
 TEST_F(Complete, Zsh) {
     const std::string script =
-        R"(zsh -f -c '_describe() { print -l $described }
+        R"(zsh -f -c '_describe() { print -rl -- $described }
                       compdef() { }
                       words=(vfbroker --socket $SOCKET show 0000:01:1)
                       CURRENT=5
