@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "explain_wire.hpp"
 #include "parameters.hpp"
 #include "wire.hpp"
 
@@ -48,11 +49,12 @@ bool accepted(const Request& request, const Parameters& parameters) {
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 10> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 11> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
         {"io.vfbroker.Show", &Service::show},
+        {"io.vfbroker.Explain", &Service::explain},
         {"io.vfbroker.ListPools", &Service::list_pools},
         {"io.vfbroker.ListLeases", &Service::list_leases},
         {"io.vfbroker.Status", &Service::status},
@@ -109,6 +111,19 @@ void Service::list(const Request& request) {
 }
 
 void Service::show(const Request& request) {
+    read_function(request, "show", [this](const Json& explained, const pci::Function& function) {
+        return Json{{"function", views_.detail(explained, function)}};
+    });
+}
+
+void Service::explain(const Request& request) {
+    read_function(request, "explain",
+                  [this, request](const Json& explained, const pci::Function& function) {
+                      return views_.explanation(explained, function, request.caller, root_);
+                  });
+}
+
+void Service::read_function(const Request& request, const char* verb, MakeReply made) {
     Parameters parameters(request.call.parameters);
     const std::string text = parameters.text("function");
     if (!accepted(request, parameters)) return;
@@ -116,7 +131,7 @@ void Service::show(const Request& request) {
     if (!address) return refuse(request, address.error());
     const pci::Function* function = world_.find(*address);
     if (function == nullptr)
-        return refuse(request, fail(Code::not_found, fmt::format("show {}", *address), text,
+        return refuse(request, fail(Code::not_found, fmt::format("{} {}", verb, *address), text,
                                     "this machine has no such function", "vfbroker list --all")
                                    .error());
     // By the worker of its PF: if that is stuck, no other is held up.
@@ -127,11 +142,15 @@ void Service::show(const Request& request) {
          .timeout = kExplainTimeout,
          .subject = address->str(),
          .done =
-             [this, request](Result<WorkerReply> reply) {
-                 if (!reply) return refuse(request, reply.error());
+             [this, request, address = *address, made](Result<WorkerReply> reply) {
+                 const pci::Function* known = world_.find(address);
+                 // What does not come back is explained by what is known without it.
+                 if (!reply && (reply.error().code == Code::not_found || known == nullptr))
+                     return refuse(request, reply.error());
+                 if (!reply) return succeed(request, made(unread_to_json(reply.error()), *known));
                  const auto fresh = function_from_json(reply->parameters.at("function"));
                  if (!fresh) return refuse(request, fresh.error());
-                 succeed(request, {{"function", views_.detail(reply->parameters, *fresh)}});
+                 succeed(request, made(reply->parameters, *fresh));
              },
          .part = {},
          .late = {}});

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "base/process.hpp"
 #include "iommu/groups.hpp"
+#include "verdict.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -81,6 +83,34 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
     }
     json["uses"] = explained.at("uses");
     json["holders"] = explained.at("holders");
+    json["problems"] = explained.at("problems");
+    return json;
+}
+
+Json Views::explanation(const Json& explained, const pci::Function& f, const broker::Caller& caller,
+                        const SysRoot& root) const {
+    VerdictFacts facts{.function = f};
+    facts.slot = broker_.find_at(f.address);
+    if (facts.slot != nullptr) {
+        facts.pool = broker_.config().find_pool(facts.slot->pool);
+        facts.allowed = facts.pool != nullptr && broker::Broker::may_lease(*facts.pool, caller);
+        if (facts.slot->lease) facts.lease = broker_.find_lease(*facts.slot->lease);
+    }
+    if (facts.lease != nullptr) {
+        facts.may_touch = broker::Broker::may_touch(*facts.lease, caller);
+        facts.owner = process_name(root.proc(), facts.lease->owner.process.pid);
+    }
+    const auto& isolation = explained.at("isolation");
+    // What could not be read is no reason of the IOMMU: a finding tells it.
+    if (isolation.contains("reason") && !explained.contains("unread")) {
+        facts.refusal = isolation.at("reason").get<std::string>();
+        facts.refusal_hint = isolation.at("hint").get<std::string>();
+    }
+    for (const auto& use : explained.at("uses"))
+        facts.uses.push_back(use.at("text").get<std::string>());
+    Json json{{"function", summary(f)}, {"verdict", to_json(judge(facts))}};
+    for (const char* name : {"group", "groupType", "members", "bridges", "findings"})
+        if (explained.contains(name)) json[name] = explained.at(name);
     return json;
 }
 

@@ -25,6 +25,9 @@ public:
     [[nodiscard]] Json summary(const pci::Function& function) const;
     // `explained` is the worker's answer to `explain`.
     [[nodiscard]] Json detail(const Json& explained, const pci::Function& function) const;
+    // The reply to Explain, made of the same.
+    [[nodiscard]] Json explanation(const Json& explained, const pci::Function& function,
+                                   const broker::Caller& caller, const SysRoot& root) const;
     [[nodiscard]] Json pools(const broker::Caller& caller) const;
     [[nodiscard]] Json leases(const broker::Caller& caller) const;
     [[nodiscard]] Json lease(const broker::Lease& lease, const Granted* granted) const;

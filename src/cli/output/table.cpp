@@ -32,14 +32,17 @@ std::string_view escape_of(Colour colour) {
     return "";
 }
 
-// Text of devices comes from files that anybody's hardware may fill: nothing of it may steer a
-// terminal.
+}  // namespace
+
 void make_printable(std::string& text) {
     for (char& byte : text)
         if (static_cast<unsigned char>(byte) < ' ' || byte == '\x7f') byte = '?';
 }
 
-}  // namespace
+std::string painted(std::string_view text, Colour colour, bool wanted) {
+    const auto escape = wanted ? escape_of(colour) : "";
+    return escape.empty() ? std::string(text) : std::string(escape) + std::string(text) + "\x1b[0m";
+}
 
 Table::Table(std::vector<std::string> headers) : headers_(std::move(headers)) {
     for (const auto& header : headers_) widths_.push_back(width_of(header));
@@ -57,10 +60,7 @@ void Table::row(std::vector<Cell> cells) {
 std::string Table::str(bool coloured) const {
     std::string out;
     const auto add = [&](std::size_t column, std::string_view text, Colour colour) {
-        const auto escape = coloured ? escape_of(colour) : "";
-        out += escape;
-        out += text;
-        if (!escape.empty()) out += "\x1b[0m";
+        out += painted(text, colour, coloured);
         const bool last = column + 1 == headers_.size();
         if (last)
             out += '\n';

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vfb::cli {
@@ -30,6 +31,10 @@ private:
     std::vector<std::vector<Cell>> rows_;
 };
 
+// `text` in that colour, if `wanted`.
+std::string painted(std::string_view text, Colour colour, bool wanted);
+// Nothing in it steers a terminal: it comes from devices and files that anybody may have filled.
+void make_printable(std::string& text);
 // The colour of a FunctionState.
 Colour colour_of_state(std::string_view state);
 // Whether standard output wants colour: a terminal, and no NO_COLOR (no-color.org).
