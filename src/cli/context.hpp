@@ -39,5 +39,6 @@ void add_lease_command(CLI::App& app, Context& context);
 void add_lease_list_commands(CLI::App& app, Context& context);  // leases, release
 void add_run_command(CLI::App& app, Context& context);
 void add_daemon_commands(CLI::App& app, Context& context);  // status, reload
+void add_doctor_command(CLI::App& app, Context& context);
 
 }  // namespace vfb::cli

@@ -27,6 +27,7 @@ void set_up(CLI::App& app, Context& context) {
     add_lease_list_commands(app, context);
     add_run_command(app, context);
     add_daemon_commands(app, context);
+    add_doctor_command(app, context);
     app.footer(kExitCodesHelp);
 }
 

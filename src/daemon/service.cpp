@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "doctor_wire.hpp"
 #include "explain_wire.hpp"
 #include "parameters.hpp"
 #include "wire.hpp"
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kExplainTimeout = 10s;
+constexpr auto kDiagnoseTimeout = 60s;
 constexpr unsigned kMaxWait = 24 * 3600;
 // Descriptors of one lease travel in one message: 253 less the context.
 constexpr unsigned kMaxCount = 252;
@@ -49,7 +51,7 @@ bool accepted(const Request& request, const Parameters& parameters) {
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 11> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 12> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
@@ -58,6 +60,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.ListPools", &Service::list_pools},
         {"io.vfbroker.ListLeases", &Service::list_leases},
         {"io.vfbroker.Status", &Service::status},
+        {"io.vfbroker.Diagnose", &Service::diagnose},
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
         {"io.vfbroker.Reload", &Service::reload},
@@ -169,6 +172,23 @@ void Service::list_leases(const Request& request) {
 void Service::status(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (accepted(request, parameters)) succeed(request, views_.status(root_));
+}
+
+void Service::diagnose(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    // A worker of its own: it reads every function, and no other waits for one that hangs.
+    workers_.of("doctor").call({.operation = "diagnose",
+                                .parameters = to_json(views_.daemon_facts()),
+                                .timeout = kDiagnoseTimeout,
+                                .subject = "this host",
+                                .done =
+                                    [request](Result<WorkerReply> reply) {
+                                        if (!reply) return refuse(request, reply.error());
+                                        succeed(request, std::move(reply->parameters));
+                                    },
+                                .part = {},
+                                .late = {}});
 }
 
 void Service::lease(const Request& request) {

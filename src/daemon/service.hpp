@@ -45,6 +45,7 @@ private:
     void list_pools(const Request& request);
     void list_leases(const Request& request);
     void status(const Request& request);
+    void diagnose(const Request& request);
     void lease(const Request& request);
     void release(const Request& request);
     void reload(const Request& request);

@@ -2,6 +2,7 @@
 #include "views.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -227,6 +228,38 @@ Json Views::status(const SysRoot& root) const {
     json["functions"] = world_.functions().size();
     json["problems"] = world_.problems();
     return json;
+}
+
+doctor::DaemonFacts Views::daemon_facts() const {
+    doctor::DaemonFacts facts;
+    facts.pid = ::getpid();
+    facts.version = VFB_VERSION;
+    for (const auto& [name, pf] : hardware_.pfs()) {
+        const broker::PfConfig* config = broker_.config().find_pf(name);
+        const pci::Function* function = pf.address ? world_.find(*pf.address) : nullptr;
+        facts.pfs.push_back({.name = name,
+                             .address = pf.address,
+                             .state = std::string(to_string(pf.state)),
+                             .wanted = config != nullptr ? config->vfs : 0,
+                             .present = function != nullptr && function->sriov
+                                            ? static_cast<unsigned>(function->sriov->vfs.size())
+                                            : 0,
+                             .problem = pf.problem ? pf.problem->message() : "",
+                             .hint = pf.problem ? pf.problem->hint : ""});
+    }
+    constexpr std::size_t kMostTroubled = 64;
+    for (const auto& [key, slot] : broker_.slots()) {
+        ++facts.counts[std::string(to_string(slot.state))];
+        const bool troubled = slot.state == SlotState::stuck ||
+                              slot.state == SlotState::quarantined ||
+                              slot.state == SlotState::dirty;
+        if (!troubled || facts.troubled.size() == kMostTroubled) continue;
+        facts.troubled.push_back({.subject = slot.address ? slot.address->str() : key.str(),
+                                  .state = std::string(to_string(slot.state)),
+                                  .problem = slot.problem ? slot.problem->message() : "",
+                                  .hint = slot.problem ? slot.problem->hint : ""});
+    }
+    return facts;
 }
 
 }  // namespace vfb::daemon

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/broker.hpp"
+#include "doctor/doctor.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
 #include "proto/connection.hpp"
@@ -32,6 +33,8 @@ public:
     [[nodiscard]] Json leases(const broker::Caller& caller) const;
     [[nodiscard]] Json lease(const broker::Lease& lease, const Granted* granted) const;
     [[nodiscard]] Json status(const SysRoot& root) const;
+    // What Diagnose cannot see from outside of the daemon.
+    [[nodiscard]] doctor::DaemonFacts daemon_facts() const;
 
 private:
     struct Kept {

@@ -4,7 +4,9 @@
 #include <array>
 
 #include "base/ssh_session.hpp"
+#include "doctor/doctor.hpp"
 #include "doctor/explain.hpp"
+#include "doctor_wire.hpp"
 #include "explain_wire.hpp"
 #include "pci/inventory.hpp"
 #include "proto/connection.hpp"
@@ -155,9 +157,17 @@ Result<WorkerReply> explain(const Context& c) {
     return reply;
 }
 
+// Every check of `doctor`; what the daemon alone knows comes with the call.
+Result<WorkerReply> diagnose(const Context& c) {
+    VFB_TRY(const auto facts, daemon_facts_from_json(c.parameters));
+    WorkerReply reply;
+    reply.parameters["findings"] = to_json(doctor::diagnose(doctor::read_host(c.root, &facts)));
+    return reply;
+}
+
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 11> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
@@ -168,6 +178,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 10> kOperations{{
     {"holders", holders},
     {"restore", restore},
     {"explain", explain},
+    {"diagnose", diagnose},
 }};
 
 }  // namespace

@@ -9,41 +9,13 @@
 #include <array>
 
 #include "doctor/explain.hpp"
+#include "machine_findings.hpp"
+#include "report.hpp"
 
 namespace vfb::doctor {
 namespace {
 
 using Level = Finding::Level;
-
-// Collects the findings of one check about one function.
-class Report {
-public:
-    Report(std::string check, std::string subject, std::vector<Finding>& all)
-        : check_(std::move(check)), subject_(std::move(subject)), all_(all) {}
-
-    void pass(std::string text) { add(Level::pass, subject_, std::move(text), {}); }
-    void note(std::string text, std::string hint) {
-        add(Level::note, subject_, std::move(text), std::move(hint));
-    }
-    void warn(std::string text, std::string hint) {
-        add(Level::warn, subject_, std::move(text), std::move(hint));
-    }
-    void fail(std::string text, std::string hint) {
-        add(Level::fail, subject_, std::move(text), std::move(hint));
-    }
-    void add(Level level, std::string subject, std::string text, std::string hint) {
-        all_.push_back({.level = level,
-                        .check = check_,
-                        .subject = std::move(subject),
-                        .text = std::move(text),
-                        .hint = std::move(hint)});
-    }
-
-private:
-    std::string check_;
-    std::string subject_;
-    std::vector<Finding>& all_;
-};
 
 bool is_vfio(const std::string& driver) {
     return driver.contains("vfio");
@@ -152,35 +124,11 @@ void check_acs(const Explanation& e, Report& report) {
 }
 
 void check_interrupts(const Explanation& e, Report& report) {
-    const auto& platform = e.platform;
-    if (platform.interrupt_remapping == true) return report.pass("interrupts are remapped");
-    if (!platform.interrupt_remapping)
-        return report.note("whether interrupts are remapped cannot be told on this machine",
-                           e.interrupts_hint);
-    if (platform.unsafe_interrupts_type1 || platform.unsafe_interrupts_iommufd)
-        return report.warn("interrupts are not remapped, and the operator has accepted that",
-                           e.interrupts_hint);
-    report.fail(
-        "interrupts are not remapped: a guest could raise any interrupt of the host by writing to "
-        "memory",
-        e.interrupts_hint);
+    report_interrupts(e.platform, e.interrupts_hint, report);
 }
 
 void check_unsafe_options(const Explanation& e, Report& report) {
-    const std::array<std::pair<bool, std::string_view>, 3> options{{
-        {e.platform.unsafe_interrupts_type1, "vfio_iommu_type1.allow_unsafe_interrupts"},
-        {e.platform.unsafe_interrupts_iommufd, "iommufd.allow_unsafe_interrupts"},
-        {e.platform.noiommu_enabled, "vfio.enable_unsafe_noiommu_mode"},
-    }};
-    bool any = false;
-    for (const auto& [set, name] : options) {
-        if (!set) continue;
-        any = true;
-        report.warn(fmt::format("{} is set", name),
-                    fmt::format("take it out of modprobe.d and the kernel command line, unless "
-                                "every guest is trusted with this machine"));
-    }
-    if (!any) report.pass("no option that gives up isolation is set");
+    report_unsafe_options(e.platform, report);
 }
 
 std::string range_of(const iommu::ReservedRegion& region) {
@@ -284,13 +232,7 @@ void check_variant(const Explanation& e, Report& report) {
 }
 
 void check_backend(const Explanation& e, Report& report) {
-    if (e.support.iommufd) return report.pass("VFIO is reached by iommufd");
-    if (e.support.group)
-        return report.note(
-            fmt::format("VFIO is reached by the group backend: {}", e.support.iommufd_reason),
-            "nothing has to be done: both backends serve");
-    const auto backend = e.support.preferred();
-    report.fail(backend.error().reason, backend.error().hint);
+    report_backend(e.support, report);
 }
 
 struct Check {
@@ -328,16 +270,6 @@ const Error* unread_for(const Explanation& e, std::string_view check) {
 }
 
 }  // namespace
-
-std::string readable_size(std::uint64_t bytes) {
-    constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-    std::size_t unit = 0;
-    while (bytes >= 1024 && bytes % 1024 == 0 && unit + 1 < kUnits.size()) {
-        bytes /= 1024;
-        ++unit;
-    }
-    return fmt::format("{} {}", bytes, kUnits[unit]);
-}
 
 std::vector<Finding> findings(const Explanation& e) {
     std::vector<Finding> all;

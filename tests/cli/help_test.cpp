@@ -11,8 +11,8 @@
 namespace vfb::test {
 namespace {
 
-const std::vector<std::string> kCommands{"list",   "show",    "explain", "pool",   "lease",
-                                         "leases", "release", "run",     "status", "reload"};
+const std::vector<std::string> kCommands{"list",    "show", "explain", "pool",   "lease", "leases",
+                                         "release", "run",  "status",  "reload", "doctor"};
 
 std::set<std::string> matches(const std::string& text, const char* pattern) {
     std::set<std::string> found;

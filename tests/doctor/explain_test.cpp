@@ -229,11 +229,5 @@ TEST(Explain, WhatCannotBeReadIsANoteAndTheRestGoesOn) {
     EXPECT_THAT(one(e, "reset").level, Level::pass);
 }
 
-TEST(Explain, Sizes) {
-    EXPECT_EQ(readable_size(512), "512 B");
-    EXPECT_EQ(readable_size(1 << 20), "1 MiB");
-    EXPECT_EQ(readable_size((1 << 20) + 4096), "1028 KiB");
-}
-
 }  // namespace
 }  // namespace vfb::doctor

@@ -55,7 +55,4 @@ Result<Explanation> explain(const SysRoot& root, broker::DeviceWork& work,
 // `reset`, `bars`, `vf-bars`, `numa`, `variant-driver`, `backend`.
 std::vector<Finding> findings(const Explanation& explanation);
 
-// `16 KiB`, `1 GiB`: whole numbers of the largest unit that divides it.
-std::string readable_size(std::uint64_t bytes);
-
 }  // namespace vfb::doctor
