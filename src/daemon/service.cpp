@@ -126,7 +126,7 @@ void Service::explain(const Request& request) {
                   });
 }
 
-void Service::read_function(const Request& request, const char* verb, MakeReply made) {
+void Service::read_function(const Request& request, const char* verb, const MakeReply& made) {
     Parameters parameters(request.call.parameters);
     const std::string text = parameters.text("function");
     if (!accepted(request, parameters)) return;

@@ -35,7 +35,7 @@ private:
     // Reads all that decides about the function that the call names, by a worker; `made` makes the
     // reply of it. What cannot be answered is refused here.
     using MakeReply = std::function<Json(const Json& explained, const pci::Function& function)>;
-    void read_function(const Request& request, const char* verb, MakeReply made);
+    void read_function(const Request& request, const char* verb, const MakeReply& made);
 
     void get_info(const Request& request);
     void get_interface_description(const Request& request);

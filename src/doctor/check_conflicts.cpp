@@ -189,7 +189,30 @@ void check_network_manager(const Host& host, Report& report) {
     if (report.empty()) report.pass("NetworkManager has no VFs to set up");
 }
 
+namespace {
+
+// A network that hands out VFs: `<forward mode='hostdev' managed='yes'><pf dev='eth0'/>`.
+void report_network(const Host& host, const std::string& name, const std::string& xml,
+                    Report& report) {
+    if (attribute(tag_at(xml, "forward"), "mode") != "hostdev") return;
+    const auto device = attribute(tag_at(xml, "pf"), "dev");
+    for (const auto& function : host.functions) {
+        const bool same = std::ranges::any_of(
+            function.netdevs, [&](const pci::Netdev& netdev) { return netdev.name == device; });
+        if (same && is_ours(host, function))
+            report.add(Finding::Level::warn, function.address.str(),
+                       fmt::format("libvirt's network {} gives out the VFs of {}", name, device),
+                       fmt::format("virsh net-destroy {0}, and net-undefine {0}", name));
+    }
+}
+
+}  // namespace
+
 void check_libvirt(const Host& host, Report& report) {
+    for_each_file(host.root, "/etc/libvirt/qemu/networks", ".xml",
+                  [&](const std::string& name, const std::string&, const std::string& xml) {
+                      report_network(host, name.substr(0, name.size() - 4), xml, report);
+                  });
     for_each_file(host.root, "/etc/libvirt/qemu", ".xml",
                   [&](const std::string& name, const std::string&, const std::string& xml) {
                       for (const auto& address : managed_host_devices(xml)) {
@@ -201,7 +224,7 @@ void check_libvirt(const Host& host, Report& report) {
                                      "set managed='no' there, and have vfbroker hand it out");
                       }
                   });
-    if (report.empty()) report.pass("no domain of libvirt takes functions of vfbroker");
+    if (report.empty()) report.pass("no domain or network of libvirt takes functions of vfbroker");
 }
 
 void check_driverctl(const Host& host, Report& report) {

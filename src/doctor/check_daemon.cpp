@@ -45,7 +45,7 @@ void check_daemon(const Host& host, Report& report) {
 void check_functions(const Host& host, Report& report) {
     if (host.daemon == nullptr)
         return report.note("what is leased, quarantined or stuck only a running vfbrokerd knows",
-                           "start it");
+                           "systemctl start vfbrokerd, then once more");
     for (const auto& slot : host.daemon->troubled)
         report.add(
             level_of(slot.state), slot.subject,
@@ -63,7 +63,7 @@ void check_functions(const Host& host, Report& report) {
 void check_drift(const Host& host, Report& report) {
     if (host.daemon == nullptr)
         return report.note("whether the machine is as configured only a running vfbrokerd knows",
-                           "start it");
+                           "systemctl start vfbrokerd, then once more");
     for (const auto& pf : host.daemon->pfs) {
         const std::string subject = pf.address ? pf.address->str() : pf.name;
         const bool fewer = pf.present < pf.wanted;

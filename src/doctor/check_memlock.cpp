@@ -13,8 +13,10 @@
 namespace vfb::doctor {
 namespace {
 
-// Services whose guests run as their children and inherit the limit. libvirt and Incus set it for
-// each guest themselves.
+// Services that set the limit for each guest themselves.
+constexpr std::array<std::string_view, 4> kSelfSetting{"libvirtd.service", "virtqemud.service",
+                                                       "incus.service", "lxd.service"};
+// Those whose guests run as their children and inherit it.
 constexpr std::array<std::string_view, 5> kUnits{"docker.service", "containerd.service",
                                                  "crio.service", "k3s.service", "user@.service"};
 // The least that can be of use: a small guest and the room that vfbroker allows beside it.
@@ -49,10 +51,8 @@ std::string read_unit(const SysRoot& root, std::string_view unit) {
 // `64M`, `infinity`, `8388608:16777216`; nullopt: infinity.
 std::optional<std::uint64_t> limit_of(std::string_view value) {
     value = value.substr(0, value.find(':'));
-    const std::vector<std::string> as_option{"qemu-system", "-m", "size=" + std::string(value)};
     if (value == "infinity") return std::nullopt;
-    if (const auto bytes = parse_number(value)) return static_cast<std::uint64_t>(*bytes);
-    return guest_memory(as_option);
+    return parse_size(value, 1);
 }
 
 // Whether the process may lock as much as it likes (CAP_IPC_LOCK).
@@ -87,6 +87,8 @@ std::optional<std::string> unit_setting(const std::string& unit, const std::stri
 
 void check_memlock_units(const Host& host, Report& report) {
     std::vector<std::string> good;
+    for (const auto unit : kSelfSetting)
+        if (!read_unit(host.root, unit).empty()) good.push_back(fmt::format("{} (sets it)", unit));
     for (const auto unit : kUnits) {
         const auto text = read_unit(host.root, unit);
         if (text.empty()) continue;

@@ -48,6 +48,19 @@ bool hides_sriov(const pci::Function& function) {
            !function.is_vf() && !function.is_pf();
 }
 
+// Without privileges the kernel shows 64 bytes of config space, and nothing of the capability.
+bool is_hidden(const pci::Function& function) {
+    return function.sriov && !function.sriov->initial;
+}
+
+void report_hidden(const Host& host, Report& report) {
+    for (const auto& function : host.functions)
+        if (is_hidden(function))
+            report.add(Finding::Level::note, function.address.str(),
+                       "its config space cannot be read beyond 64 bytes",
+                       "run vfbroker doctor as root, or start vfbrokerd");
+}
+
 }  // namespace
 
 void check_sriov(const Host& host, Report& report) {
@@ -83,6 +96,7 @@ void check_vf_bars(const Host& host, Report& report) {
                            "turn on \"above 4G decoding\" in the firmware settings, or boot with "
                            "pci=realloc");
     }
+    report_hidden(host, report);
     if (report.empty()) report.pass("there is room in memory for all VFs");
 }
 
@@ -97,6 +111,7 @@ void check_ari(const Host& host, Report& report) {
                 fmt::format("without ARI its {} VFs need more bus numbers", function.sriov->total),
                 "turn ARI on in the firmware settings, or use a slot whose port has it; "
                 "nothing has to be done as long as VFs can be created");
+    report_hidden(host, report);
     if (report.empty()) report.pass("no card needs ARI and lacks it");
 }
 

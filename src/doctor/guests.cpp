@@ -14,21 +14,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kPrograms{"qemu-system", "cloud-hyperviso", "crosvm",
                                                     "qemu-kvm"};
 
-// `2G`, `512M`, `2048`: a number with a unit of 1024, or else times `plain`.
-std::optional<std::uint64_t> parse_size(std::string_view text, std::uint64_t plain) {
-    std::uint64_t value = 0;
-    const auto* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{}) return std::nullopt;
-    if (rest == end) return value * plain;
-    constexpr std::string_view kUnits = "KMGT";
-    const char letter = *rest >= 'a' ? static_cast<char>(*rest - ('a' - 'A')) : *rest;
-    const auto unit = kUnits.find(letter);
-    if (unit == std::string_view::npos) return std::nullopt;
-    for (std::size_t i = 0; i <= unit; ++i) value *= 1024;
-    return value;
-}
-
 // `2G`, `2G,slots=4`, `size=2G,shared=on`.
 std::optional<std::uint64_t> memory_of(std::string_view value, std::uint64_t plain) {
     bool first = true;
@@ -47,6 +32,20 @@ std::optional<std::uint64_t> memory_of(std::string_view value, std::uint64_t pla
 bool runs_guests(std::string_view name) {
     return std::ranges::any_of(kPrograms,
                                [&](std::string_view program) { return name.starts_with(program); });
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text, std::uint64_t plain) {
+    std::uint64_t value = 0;
+    const auto* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{}) return std::nullopt;
+    if (rest == end) return value * plain;
+    constexpr std::string_view kUnits = "KMGT";
+    const char letter = *rest >= 'a' ? static_cast<char>(*rest - ('a' - 'A')) : *rest;
+    const auto unit = kUnits.find(letter);
+    if (unit == std::string_view::npos) return std::nullopt;
+    for (std::size_t i = 0; i <= unit; ++i) value *= 1024;
+    return value;
 }
 
 bool has_vfio_device(const std::vector<std::string>& arguments) {

@@ -147,6 +147,9 @@ TEST(Doctor, RoomForVfs) {
     EXPECT_THAT(machine.one("ari").level, Level::pass);  // 7 fit behind the function itself
     machine.pf().sriov->total = 64;
     EXPECT_THAT(machine.one("ari"), is(Level::note, "64 VFs"));
+    machine.pf().sriov = pci::SrIov{.total = 7};
+    for (const char* check : {"vf-bars", "ari"})
+        EXPECT_THAT(machine.one(check), is(Level::note, "cannot be read beyond 64 bytes"));
 }
 
 TEST(Doctor, Resets) {
@@ -178,9 +181,11 @@ TEST(Doctor, UnitsThatBoundLockedMemory) {
     machine.write("etc/systemd/system/docker.service.d/more.conf",
                   "[Service]\nLimitMEMLOCK=infinity\n");
     EXPECT_THAT(machine.one("memlock-units"), is(Level::pass, "docker.service"));
+    machine.write("usr/lib/systemd/system/libvirtd.service", "[Service]\nType=notify\n");
+    EXPECT_THAT(machine.one("memlock-units"), is(Level::pass, "libvirtd.service (sets it)"));
     machine.write("usr/lib/systemd/system/containerd.service", "[Service]\nType=notify\n");
-    EXPECT_THAT(machine.of("memlock-units"),
-                ElementsAre(is(Level::note, "systemd's default"), is(Level::pass, "docker")));
+    EXPECT_THAT(machine.of("memlock-units"), ElementsAre(is(Level::note, "systemd's default"),
+                                                         is(Level::pass, "docker.service")));
 }
 
 TEST(Doctor, GuestsThatMayNotLockTheirMemory) {
@@ -224,6 +229,11 @@ TEST(Doctor, Libvirt) {
     machine.write("etc/libvirt/qemu/web.xml", domain);
     EXPECT_THAT(machine.one("libvirt"), is(Level::warn, "libvirt's domain web"));
     EXPECT_EQ(machine.one("libvirt").subject, "0000:01:10.0");
+    machine.remove("etc/libvirt");
+    machine.pf().netdevs = {{.name = "eth0"}};
+    machine.write("etc/libvirt/qemu/networks/vfs.xml",
+                  "<network><forward mode='hostdev' managed='yes'><pf dev='eth0'/></forward>");
+    EXPECT_THAT(machine.one("libvirt"), is(Level::warn, "network vfs gives out the VFs of eth0"));
     // Those of others are theirs.
     machine.daemon.pfs.clear();
     EXPECT_THAT(machine.one("libvirt").level, Level::pass);

@@ -52,7 +52,7 @@ Machine::Machine()
     card.device = 0x10c9;
     card.class_code = 0x020000;
     card.group = 1;
-    card.sriov = pci::SrIov{.total = 7, .enabled = 1, .ari = true};
+    card.sriov = pci::SrIov{.total = 7, .enabled = 1, .initial = 7, .ari = true};
     card.sriov->vf_bars = {{.address = 0xfe000000, .size = 16384}};
     pci::Function vf;
     vf.address = at("0000:01:10.0");
