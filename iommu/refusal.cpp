@@ -32,8 +32,21 @@ std::string switched_off_by(const SysRoot& root) {
     return {};
 }
 
+// Members that can be given up: no interface up, and no PF whose VF it is about (unbinding it
+// removes the VFs).
+bool can_be_freed(const Functions& functions, const pci::Address& address,
+                  const std::vector<Obstacle>& obstacles) {
+    const auto function = functions.find(address);
+    return std::ranges::all_of(obstacles, [&](const Obstacle& obstacle) {
+        return obstacle.netdevs.empty() &&
+               (function == functions.end() || function->second.physfn != obstacle.address);
+    });
+}
+
+}  // namespace
+
 // The firmware's table of IOMMUs is there when the firmware has them on, whatever the kernel does.
-std::string how_to_turn_on(const SysRoot& root) {
+std::string iommu_hint(const SysRoot& root) {
     if (const std::string parameter = switched_off_by(root); !parameter.empty())
         return fmt::format("take {} from the kernel command line and reboot", parameter);
     if (root.sys().exists("firmware/acpi/tables/DMAR"))
@@ -58,13 +71,13 @@ std::string how_to_turn_on(const SysRoot& root) {
         kReadDmesg);
 }
 
-std::string describe_obstacle(const Obstacle& obstacle) {
+std::string describe(const Obstacle& obstacle) {
     if (obstacle.netdevs.empty()) return fmt::format("{} ({})", obstacle.address, obstacle.driver);
     return fmt::format("{} ({}, in use by {})", obstacle.address, obstacle.driver,
                        fmt::join(obstacle.netdevs, " and "));
 }
 
-std::string list_obstacles(const std::vector<Obstacle>& obstacles) {
+std::string describe(const std::vector<Obstacle>& obstacles) {
     // 63 sister VFs in one sentence help nobody; the verdict has them all.
     constexpr std::size_t enough = 8;
     std::vector<std::string> texts;
@@ -73,12 +86,12 @@ std::string list_obstacles(const std::vector<Obstacle>& obstacles) {
             texts.push_back(fmt::format("{} more", obstacles.size() - enough));
             break;
         }
-        texts.push_back(describe_obstacle(obstacle));
+        texts.push_back(describe(obstacle));
     }
     return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-std::string how_to_close(const std::vector<AcsGap>& gaps) {
+std::string acs_hint(const std::vector<AcsGap>& gaps) {
     std::vector<std::string> turned_off;
     for (const AcsGap& gap : gaps)
         if (gap.capability) turned_off.push_back(gap.bridge.str());
@@ -93,23 +106,10 @@ std::string how_to_close(const std::vector<AcsGap>& gaps) {
            "on in the firmware settings";
 }
 
-// Members that can be given up: no interface up, and no PF whose VF it is about (unbinding it
-// removes the VFs).
-bool can_be_freed(const Functions& functions, const pci::Address& address,
-                  const std::vector<Obstacle>& obstacles) {
-    const auto function = functions.find(address);
-    return std::ranges::all_of(obstacles, [&](const Obstacle& obstacle) {
-        return obstacle.netdevs.empty() &&
-               (function == functions.end() || function->second.physfn != obstacle.address);
-    });
-}
-
-}  // namespace
-
 Error refuse_without_group(const SysRoot& root, const Platform& platform,
                            const pci::Address& address) {
     if (!platform.present && !platform.groups)
-        return refuse(address, "this machine has no IOMMU in use", how_to_turn_on(root));
+        return refuse(address, "this machine has no IOMMU in use", iommu_hint(root));
     return refuse(
         address, "the IOMMU does not cover it: it is in no group",
         fmt::format("the firmware's tables or a kernel parameter leave it out; {}", kReadDmesg));
@@ -120,18 +120,18 @@ Error refuse_noiommu(const SysRoot& root, const Platform& platform, const pci::A
                   "its group was made by VFIO's no-IOMMU mode, where a guest can reach all memory "
                   "of the host",
                   platform.present ? "set vfio.enable_unsafe_noiommu_mode=0 and bind it again"
-                                   : how_to_turn_on(root));
+                                   : iommu_hint(root));
 }
 
 Error refuse_shared_group(const Functions& functions, const pci::Address& address,
                           const Verdict& verdict) {
     std::string reason = fmt::format("group {} also holds {}", verdict.group.value_or(0),
-                                     list_obstacles(verdict.obstacles));
+                                     describe(verdict.obstacles));
     std::vector<std::string> gaps;
     gaps.reserve(verdict.gaps.size());
     for (const AcsGap& gap : verdict.gaps) gaps.push_back(describe(gap));
     if (!gaps.empty()) reason += fmt::format(": {}", fmt::join(gaps, ", and "));
-    std::string hint = how_to_close(verdict.gaps);
+    std::string hint = acs_hint(verdict.gaps);
     if (can_be_freed(functions, address, verdict.obstacles)) {
         std::vector<std::string> names;
         names.reserve(verdict.obstacles.size());

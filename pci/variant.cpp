@@ -20,6 +20,7 @@ namespace vfb::pci {
 namespace {
 
 constexpr std::string_view kGeneric = "vfio-pci";
+constexpr std::string_view kGenericModule = "vfio_pci";  // has an alias that fits everything
 constexpr std::string_view kVfioPrefix = "vfio_pci:";
 
 struct Alias {
@@ -83,7 +84,7 @@ std::optional<std::string> driver_of(const std::vector<std::string>& drivers,
 
 }  // namespace
 
-Result<std::string> best_vfio_driver(const SysRoot& root, const Address& address) {
+Result<std::vector<VariantDriver>> variant_drivers(const SysRoot& root, const Address& address) {
     const auto operation = fmt::format("choose the VFIO driver of {}", address);
     VFB_TRY(const auto dir, open_function(root, address, operation));
     VFB_TRY(const auto modalias, dir.read("modalias"));
@@ -92,7 +93,7 @@ Result<std::string> best_vfio_driver(const SysRoot& root, const Address& address
 
     std::vector<Alias> aliases;
     const auto modules = root.modules();
-    if (!modules) return std::string(kGeneric);  // a kernel without modules
+    if (!modules) return {};  // a kernel without modules
     VFB_TRY(const auto loadable, read_whole(*modules, "modules.alias"));
     add_loadable(aliases, loadable);
     VFB_TRY(const auto built_in, read_whole(*modules, "modules.builtin.modinfo"));
@@ -102,10 +103,18 @@ Result<std::string> best_vfio_driver(const SysRoot& root, const Address& address
     std::ranges::stable_sort(
         aliases, {}, [](const Alias& alias) { return std::ranges::count(alias.pattern, '*'); });
     VFB_TRY(const auto drivers, root.sys().list("bus/pci/drivers"));
-    for (const Alias& alias : aliases) {
-        if (::fnmatch(alias.pattern.c_str(), wanted.c_str(), 0) != 0) continue;
-        if (const auto driver = driver_of(drivers, alias.module)) return *driver;
-    }
+    std::vector<VariantDriver> fitting;
+    for (const Alias& alias : aliases)
+        if (alias.module != kGenericModule &&
+            ::fnmatch(alias.pattern.c_str(), wanted.c_str(), 0) == 0)
+            fitting.push_back({.module = alias.module, .driver = driver_of(drivers, alias.module)});
+    return fitting;
+}
+
+Result<std::string> best_vfio_driver(const SysRoot& root, const Address& address) {
+    VFB_TRY(const auto fitting, variant_drivers(root, address));
+    for (const VariantDriver& variant : fitting)
+        if (variant.driver) return *variant.driver;
     return std::string(kGeneric);
 }
 

@@ -210,4 +210,8 @@ Result<Dir> SysRoot::modules() const {
     return Dir::open(root_ + "/lib/modules/" + release);
 }
 
+Result<Dir> SysRoot::folder(const std::string& path) const {
+    return Dir::open(root_ + path);
+}
+
 }  // namespace vfb

@@ -29,27 +29,6 @@ bool is_vfio_driver(const std::optional<std::string>& driver) {
     return driver && (*driver == "vfio-pci" || driver->find("vfio") != std::string::npos);
 }
 
-// The members of the function's group and every bridge above them: what judge() needs.
-iommu::Functions read_relatives(const SysRoot& root, const pci::Function& function) {
-    pci::Inventory inventory(root);
-    iommu::Functions relatives;
-    std::vector<pci::Address> todo{function.address};
-    if (function.group) {
-        if (auto group = iommu::read_group(root, *function.group))
-            todo.insert(todo.end(), group->members.begin(), group->members.end());
-    }
-    while (!todo.empty()) {
-        const pci::Address address = todo.back();
-        todo.pop_back();
-        if (relatives.contains(address)) continue;
-        auto relative = inventory.read(address);
-        if (!relative) continue;  // it vanished meanwhile; judge() goes by what is there
-        if (relative->parent) todo.push_back(*relative->parent);
-        relatives.emplace(address, std::move(*relative));
-    }
-    return relatives;
-}
-
 }  // namespace
 
 Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
@@ -87,22 +66,58 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     return prepared;
 }
 
+iommu::Functions DeviceWork::relatives(const pci::Function& function) const {
+    pci::Inventory inventory(root_);
+    iommu::Functions found;
+    std::vector<pci::Address> todo{function.address};
+    if (function.group) {
+        if (auto group = iommu::read_group(root_, *function.group))
+            todo.insert(todo.end(), group->members.begin(), group->members.end());
+    }
+    while (!todo.empty()) {
+        const pci::Address address = todo.back();
+        todo.pop_back();
+        if (found.contains(address)) continue;
+        auto relative = inventory.read(address);
+        if (!relative) continue;  // it vanished meanwhile; judge() goes by what is there
+        if (relative->parent) todo.push_back(*relative->parent);
+        found.emplace(address, std::move(*relative));
+    }
+    return found;
+}
+
 Result<std::vector<Use>> DeviceWork::host_uses(const pci::Function& function,
                                                const std::string& ssh_client) const {
+    VFB_TRY(auto uses, host_uses(std::vector{&function}, ssh_client));
+    return std::move(uses.front());
+}
+
+Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
+    const std::vector<const pci::Function*>& functions, const std::string& ssh_client) const {
     constexpr std::uint32_t kStorageClass = 0x01;
     constexpr std::uint32_t kNetworkClass = 0x02;
-    const auto base_class = function.class_code >> 16;
-    // Without a driver of the kernel it has neither links nor disks.
-    if (!function.driver || is_vfio_driver(function.driver)) return {};
-    if (base_class == kStorageClass) return pci::storage_uses(root_, function.address);
-    // A recorded tree has no network.
-    if (!root_.is_host() || base_class != kNetworkClass) return {};
-    VFB_TRY(const auto networks, nic::read_networks(root_));
-    std::set<std::string> names;
-    for (const auto& netdev : function.netdevs) names.insert(netdev.name);
+    std::optional<std::vector<nic::Network>> networks;
+    std::vector<std::vector<Use>> all(functions.size());
     int ssh_link = 0;
-    if (!ssh_client.empty()) ssh_link = nic::link_to(ssh_client).value_or(0);
-    return nic::uses_of(networks, function.address.str(), names, ssh_client, ssh_link);
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+        const pci::Function& function = *functions[i];
+        const auto base_class = function.class_code >> 16;
+        // Without a driver of the kernel it has neither links nor disks.
+        if (!function.driver || is_vfio_driver(function.driver)) continue;
+        if (base_class == kStorageClass) {
+            VFB_TRY(all[i], pci::storage_uses(root_, function.address));
+        }
+        // A recorded tree has no network.
+        if (!root_.is_host() || base_class != kNetworkClass) continue;
+        if (!networks) {
+            VFB_TRY(networks, nic::read_networks(root_));
+            if (!ssh_client.empty()) ssh_link = nic::link_to(ssh_client).value_or(0);
+        }
+        std::set<std::string> names;
+        for (const auto& netdev : function.netdevs) names.insert(netdev.name);
+        all[i] = nic::uses_of(*networks, function.address.str(), names, ssh_client, ssh_link);
+    }
+    return all;
 }
 
 Result<> DeviceWork::refuse_in_use(const pci::Function& function,
@@ -130,11 +145,11 @@ Result<> DeviceWork::refuse_in_use(const pci::Function& function,
 
 Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(address));
-    return iommu::judge(root_, read_relatives(root_, function), address);
+    return iommu::judge(root_, relatives(function), address);
 }
 
 Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
-    VFB_TRY(auto verdict, iommu::judge(root_, read_relatives(root_, function), function.address));
+    VFB_TRY(auto verdict, iommu::judge(root_, relatives(function), function.address));
     if (!verdict.viable && verdict.refusal) return std::unexpected(std::move(*verdict.refusal));
     return {};
 }

@@ -33,7 +33,7 @@ Result<int> print_reply(const Context& context, std::string_view method,
                         const proto::Json& parameters);
 
 // One for each file of commands. Both arguments outlive the program's work.
-void add_function_commands(CLI::App& app, Context& context);  // list, show
+void add_function_commands(CLI::App& app, Context& context);  // list, show, explain
 void add_pool_command(CLI::App& app, Context& context);
 void add_lease_command(CLI::App& app, Context& context);
 void add_lease_list_commands(CLI::App& app, Context& context);  // leases, release
@@ -41,5 +41,6 @@ void add_run_command(CLI::App& app, Context& context);
 void add_daemon_commands(CLI::App& app, Context& context);  // status, reload
 void add_plan_commands(CLI::App& app, Context& context);    // plan, apply
 void add_resize_commands(CLI::App& app, Context& context);  // drain, resume, resize, take
+void add_doctor_command(CLI::App& app, Context& context);
 
 }  // namespace vfb::cli

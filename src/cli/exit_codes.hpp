@@ -16,6 +16,8 @@ inline constexpr int kNotFound = 4;
 inline constexpr int kBusy = 5;
 inline constexpr int kTimeout = 6;
 inline constexpr int kNotRunning = 7;
+inline constexpr int kDoctorWarning = 10;
+inline constexpr int kDoctorFailure = 11;
 inline constexpr int kCannotExecute = 127;  // as shells have it
 
 // Part of --help.
@@ -29,6 +31,8 @@ inline constexpr const char* kExitCodesHelp =
     "  5    busy or exhausted: may succeed later\n"
     "  6    timeout\n"
     "  7    the daemon is not running\n"
+    "  10   doctor: the worst finding is a warning\n"
+    "  11   doctor: the worst finding is a failure\n"
     "  127  run: the command cannot be executed";
 
 constexpr int exit_code(Code code) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// vfbroker list, vfbroker show. show.cpp sets a function out in lines.
+// vfbroker list, show and explain. show.cpp and explain.cpp set a function out in lines.
 #include "client/functions.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include <map>
 
 #include "context.hpp"
+#include "explain.hpp"
 #include "output/json.hpp"
 #include "output/table.hpp"
 #include "show.hpp"
@@ -90,6 +91,14 @@ Result<int> show(const Context& context, const std::string& function) {
     return print(describe(reply.parameters));
 }
 
+Result<int> explain(const Context& context, const std::string& function) {
+    const proto::Json parameters = {{"function", function}};
+    if (context.json) return print_reply(context, "Explain", parameters);
+    VFB_TRY(auto client, context.connect());
+    VFB_TRY(const auto reply, client.call("Explain", parameters));
+    return print(set_out_explanation(reply.parameters, colour_wanted()));
+}
+
 }  // namespace
 
 void add_function_commands(CLI::App& app, Context& context) {
@@ -110,6 +119,17 @@ void add_function_commands(CLI::App& app, Context& context) {
     context.add_json_option(*show_app);
     show_app->callback([&context, function] {
         context.action = [&context, function] { return show(context, *function); };
+    });
+
+    auto* explain_app =
+        app.add_subcommand("explain", "Say whether a function can be leased, and if not why");
+    auto explained = std::make_shared<std::string>();
+    explain_app->add_option("FUNCTION", *explained, "Its address, as 0000:01:10.0")
+        ->required()
+        ->type_name("");
+    context.add_json_option(*explain_app);
+    explain_app->callback([&context, explained] {
+        context.action = [&context, explained] { return explain(context, *explained); };
     });
 }
 

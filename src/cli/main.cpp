@@ -30,6 +30,7 @@ void set_up(CLI::App& app, Context& context) {
     add_plan_commands(app, context);
     add_resize_commands(app, context);
     add_daemon_commands(app, context);
+    add_doctor_command(app, context);
     app.footer(kExitCodesHelp);
 }
 

@@ -114,6 +114,8 @@ std::string describe(const Json& reply) {
     add_sriov(lines, member(detail, "sriov"));
     lines.add("reset methods", joined(detail, "resetMethods"));
     add_bars(lines, "BAR", detail, "bars");
+    for (const auto& problem : elements(detail, "problems"))
+        if (problem.is_string()) lines.add("not known", problem.get_ref<const std::string&>());
     return lines.str();
 }
 

@@ -5,9 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include "daemon.hpp"
+#include "doctor/doctor.hpp"
+#include "explain_wire.hpp"
 #include "log.hpp"
 #include "proto/connection.hpp"
 #include "worker_main.hpp"
@@ -35,6 +38,18 @@ int serve(const daemon::Options& options, const SysRoot& root) {
     return (*created)->run();
 }
 
+// The checks of Diagnose for `vfbroker doctor` where no daemon runs: its reply on standard output.
+// Nothing is changed, no state is opened.
+int diagnose(const SysRoot& root) {
+    const auto findings = doctor::diagnose(doctor::read_host(root, nullptr));
+    const proto::Json reply{{"findings", daemon::to_json(findings)}};
+    const auto text = reply.dump(-1, ' ', false, proto::Json::error_handler_t::replace);
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+                   std::fflush(stdout) == 0
+               ? 0
+               : kFailure;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -52,6 +67,9 @@ int main(int argc, char** argv) {
     app.add_option("--root", options.root,
                    "Where sys, dev and proc are; another than / is a recorded tree, for tests")
         ->capture_default_str();
+    bool doctor = false;
+    app.add_flag("--doctor", doctor,
+                 "Check this host, print what was found as JSON, and exit (vfbroker doctor)");
     // Internal: a worker process, with its socket as descriptor 3.
     app.add_option("--worker", worker)->group("");
     CLI11_PARSE(app, argc, argv);
@@ -62,5 +80,6 @@ int main(int argc, char** argv) {
         return kFailure;
     }
     if (!worker.empty()) daemon::run_worker(UniqueFd(kWorkerSocket), *root);
+    if (doctor) return diagnose(*root);
     return serve(options, *root);
 }

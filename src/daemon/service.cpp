@@ -6,6 +6,8 @@
 #include <array>
 
 #include "answers.hpp"
+#include "doctor_wire.hpp"
+#include "explain_wire.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -14,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kExplainTimeout = 10s;
+constexpr auto kDiagnoseTimeout = 60s;
 constexpr unsigned kMaxWait = 24 * 3600;
 // Descriptors of one lease travel in one message: 253 less the context.
 constexpr unsigned kMaxCount = 252;
@@ -22,14 +25,16 @@ constexpr std::size_t kMaxGuestName = 256;
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 16> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 18> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
         {"io.vfbroker.Show", &Service::show},
+        {"io.vfbroker.Explain", &Service::explain},
         {"io.vfbroker.ListPools", &Service::list_pools},
         {"io.vfbroker.ListLeases", &Service::list_leases},
         {"io.vfbroker.Status", &Service::status},
+        {"io.vfbroker.Diagnose", &Service::diagnose},
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
         {"io.vfbroker.Reload", &Service::reload},
@@ -89,6 +94,19 @@ void Service::list(const Request& request) {
 }
 
 void Service::show(const Request& request) {
+    read_function(request, "show", [this](const Json& explained, const pci::Function& function) {
+        return Json{{"function", views_.detail(explained, function)}};
+    });
+}
+
+void Service::explain(const Request& request) {
+    read_function(request, "explain",
+                  [this, request](const Json& explained, const pci::Function& function) {
+                      return views_.explanation(explained, function, request.caller, root_);
+                  });
+}
+
+void Service::read_function(const Request& request, const char* verb, const MakeReply& made) {
     Parameters parameters(request.call.parameters);
     const std::string text = parameters.text("function");
     if (!accepted(request, parameters)) return;
@@ -96,7 +114,7 @@ void Service::show(const Request& request) {
     if (!address) return refuse(request, address.error());
     const pci::Function* function = world_.find(*address);
     if (function == nullptr)
-        return refuse(request, fail(Code::not_found, fmt::format("show {}", *address), text,
+        return refuse(request, fail(Code::not_found, fmt::format("{} {}", verb, *address), text,
                                     "this machine has no such function", "vfbroker list --all")
                                    .error());
     // By the worker of its PF: if that is stuck, no other is held up.
@@ -107,11 +125,15 @@ void Service::show(const Request& request) {
          .timeout = kExplainTimeout,
          .subject = address->str(),
          .done =
-             [this, request](Result<WorkerReply> reply) {
-                 if (!reply) return refuse(request, reply.error());
+             [this, request, address = *address, made](Result<WorkerReply> reply) {
+                 const pci::Function* known = world_.find(address);
+                 // What does not come back is explained by what is known without it.
+                 if (!reply && (reply.error().code == Code::not_found || known == nullptr))
+                     return refuse(request, reply.error());
+                 if (!reply) return succeed(request, made(unread_to_json(reply.error()), *known));
                  const auto fresh = function_from_json(reply->parameters.at("function"));
                  if (!fresh) return refuse(request, fresh.error());
-                 succeed(request, {{"function", views_.detail(reply->parameters, *fresh)}});
+                 succeed(request, made(reply->parameters, *fresh));
              },
          .part = {},
          .late = {}});
@@ -130,6 +152,23 @@ void Service::list_leases(const Request& request) {
 void Service::status(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (accepted(request, parameters)) succeed(request, views_.status(root_));
+}
+
+void Service::diagnose(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    // A worker of its own: it reads every function, and no other waits for one that hangs.
+    workers_.of("doctor").call({.operation = "diagnose",
+                                .parameters = to_json(views_.daemon_facts()),
+                                .timeout = kDiagnoseTimeout,
+                                .subject = "this host",
+                                .done =
+                                    [request](Result<WorkerReply> reply) {
+                                        if (!reply) return refuse(request, reply.error());
+                                        succeed(request, std::move(reply->parameters));
+                                    },
+                                .part = {},
+                                .late = {}});
 }
 
 void Service::lease(const Request& request) {

@@ -50,14 +50,20 @@ public:
 private:
     using Method = void (Service::*)(const Request&);
     static Method find(const std::string& name);
+    // Reads all that decides about the function that the call names, by a worker; `made` makes the
+    // reply of it. What cannot be answered is refused here.
+    using MakeReply = std::function<Json(const Json& explained, const pci::Function& function)>;
+    void read_function(const Request& request, const char* verb, const MakeReply& made);
 
     void get_info(const Request& request);
     void get_interface_description(const Request& request);
     void list(const Request& request);
     void show(const Request& request);
+    void explain(const Request& request);
     void list_pools(const Request& request);
     void list_leases(const Request& request);
     void status(const Request& request);
+    void diagnose(const Request& request);
     void lease(const Request& request);
     void release(const Request& request);
     void reload(const Request& request);

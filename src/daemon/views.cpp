@@ -2,10 +2,13 @@
 #include "views.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "base/process.hpp"
 #include "iommu/groups.hpp"
+#include "verdict.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -81,6 +84,34 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
     }
     json["uses"] = explained.at("uses");
     json["holders"] = explained.at("holders");
+    json["problems"] = explained.at("problems");
+    return json;
+}
+
+Json Views::explanation(const Json& explained, const pci::Function& f, const broker::Caller& caller,
+                        const SysRoot& root) const {
+    VerdictFacts facts{.function = f};
+    facts.slot = broker_.find_at(f.address);
+    if (facts.slot != nullptr) {
+        facts.pool = broker_.config().find_pool(facts.slot->pool);
+        facts.allowed = facts.pool != nullptr && broker::Broker::may_lease(*facts.pool, caller);
+        if (facts.slot->lease) facts.lease = broker_.find_lease(*facts.slot->lease);
+    }
+    if (facts.lease != nullptr) {
+        facts.may_touch = broker::Broker::may_touch(*facts.lease, caller);
+        facts.owner = process_name(root.proc(), facts.lease->owner.process.pid);
+    }
+    const auto& isolation = explained.at("isolation");
+    // What could not be read is no reason of the IOMMU: a finding tells it.
+    if (isolation.contains("reason") && !explained.contains("unread")) {
+        facts.refusal = isolation.at("reason").get<std::string>();
+        facts.refusal_hint = isolation.at("hint").get<std::string>();
+    }
+    for (const auto& use : explained.at("uses"))
+        facts.uses.push_back(use.at("text").get<std::string>());
+    Json json{{"function", summary(f)}, {"verdict", to_json(judge(facts))}};
+    for (const char* name : {"group", "groupType", "members", "bridges", "findings"})
+        if (explained.contains(name)) json[name] = explained.at(name);
     return json;
 }
 
@@ -204,6 +235,38 @@ Json Views::status(const SysRoot& root) const {
     json["functions"] = world_.functions().size();
     json["problems"] = world_.problems();
     return json;
+}
+
+doctor::DaemonFacts Views::daemon_facts() const {
+    doctor::DaemonFacts facts;
+    facts.pid = ::getpid();
+    facts.version = VFB_VERSION;
+    for (const auto& [name, pf] : hardware_.pfs()) {
+        const broker::PfConfig* config = broker_.config().find_pf(name);
+        const pci::Function* function = pf.address ? world_.find(*pf.address) : nullptr;
+        facts.pfs.push_back({.name = name,
+                             .address = pf.address,
+                             .state = std::string(to_string(pf.state)),
+                             .wanted = config != nullptr ? config->vfs : 0,
+                             .present = function != nullptr && function->sriov
+                                            ? static_cast<unsigned>(function->sriov->vfs.size())
+                                            : 0,
+                             .problem = pf.problem ? pf.problem->message() : "",
+                             .hint = pf.problem ? pf.problem->hint : ""});
+    }
+    constexpr std::size_t kMostTroubled = 64;
+    for (const auto& [key, slot] : broker_.slots()) {
+        ++facts.counts[std::string(to_string(slot.state))];
+        const bool troubled = slot.state == SlotState::stuck ||
+                              slot.state == SlotState::quarantined ||
+                              slot.state == SlotState::dirty;
+        if (!troubled || facts.troubled.size() == kMostTroubled) continue;
+        facts.troubled.push_back({.subject = slot.address ? slot.address->str() : key.str(),
+                                  .state = std::string(to_string(slot.state)),
+                                  .problem = slot.problem ? slot.problem->message() : "",
+                                  .hint = slot.problem ? slot.problem->hint : ""});
+    }
+    return facts;
 }
 
 }  // namespace vfb::daemon

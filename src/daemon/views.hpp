@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/broker.hpp"
+#include "doctor/doctor.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
 #include "proto/connection.hpp"
@@ -25,10 +26,15 @@ public:
     [[nodiscard]] Json summary(const pci::Function& function) const;
     // `explained` is the worker's answer to `explain`.
     [[nodiscard]] Json detail(const Json& explained, const pci::Function& function) const;
+    // The reply to Explain, made of the same.
+    [[nodiscard]] Json explanation(const Json& explained, const pci::Function& function,
+                                   const broker::Caller& caller, const SysRoot& root) const;
     [[nodiscard]] Json pools(const broker::Caller& caller) const;
     [[nodiscard]] Json leases(const broker::Caller& caller) const;
     [[nodiscard]] Json lease(const broker::Lease& lease, const Granted* granted) const;
     [[nodiscard]] Json status(const SysRoot& root) const;
+    // What Diagnose cannot see from outside of the daemon.
+    [[nodiscard]] doctor::DaemonFacts daemon_facts() const;
 
 private:
     struct Kept {

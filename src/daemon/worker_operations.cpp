@@ -4,6 +4,10 @@
 #include <array>
 
 #include "base/ssh_session.hpp"
+#include "doctor/doctor.hpp"
+#include "doctor/explain.hpp"
+#include "doctor_wire.hpp"
+#include "explain_wire.hpp"
 #include "pci/inventory.hpp"
 #include "proto/connection.hpp"
 #include "wire.hpp"
@@ -170,42 +174,27 @@ Result<WorkerReply> restore(const Context& c) {
     return WorkerReply{};
 }
 
-// What `show` adds to the inventory: isolation with its reason, regions, holders, fresh attributes.
+// What `show` and `explain` add to the inventory.
 Result<WorkerReply> explain(const Context& c) {
     VFB_TRY(const auto address, c.address("address"));
-    VFB_TRY(const auto function, pci::Inventory(c.root).read(address));
-    VFB_TRY(const auto verdict, c.work.judge(address));
-    WorkerReply reply;
-    auto& p = reply.parameters;
-    p["function"] = to_json(function);
-    p["isolation"] = {{"viable", verdict.viable}};
-    if (verdict.group) p["isolation"]["group"] = *verdict.group;
-    p["isolation"]["members"] = Json::array();
-    for (const auto& member : verdict.members) p["isolation"]["members"].push_back(member.str());
-    if (verdict.refusal) {
-        p["isolation"]["reason"] = verdict.refusal->message();
-        p["isolation"]["hint"] = verdict.refusal->hint;
-    }
-    p["isolation"]["reservedRegions"] = Json::array();
-    if (verdict.group) {
-        if (const auto group = iommu::read_group(c.root, *verdict.group))
-            for (const auto& region : group->reserved_regions)
-                p["isolation"]["reservedRegions"].push_back(
-                    {{"start", region.start}, {"end", region.end}, {"type", region.type}});
-    }
     const auto client = ssh_client_of(c.root.proc(), c.parameters.value("caller", pid_t{0}));
-    VFB_TRY(const auto uses, c.work.host_uses(function, client.value_or("")));
-    p["uses"] = Json::array();
-    for (const auto& use : uses) p["uses"].push_back({{"kind", use.kind}, {"text", use.text}});
-    p["holders"] = Json::array();
-    if (const auto found = vfio::find_holders(c.root, address))
-        for (const auto& holder : *found) p["holders"].push_back(vfio::describe({holder}));
+    VFB_TRY(const auto explanation, doctor::explain(c.root, c.work, address, client.value_or("")));
+    WorkerReply reply;
+    reply.parameters = to_json(explanation);
+    return reply;
+}
+
+// Every check of `doctor`; what the daemon alone knows comes with the call.
+Result<WorkerReply> diagnose(const Context& c) {
+    VFB_TRY(const auto facts, daemon_facts_from_json(c.parameters));
+    WorkerReply reply;
+    reply.parameters["findings"] = to_json(doctor::diagnose(doctor::read_host(c.root, &facts)));
     return reply;
 }
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 13> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 14> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
@@ -219,6 +208,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 13> kOperations{{
     {"holders", holders},
     {"restore", restore},
     {"explain", explain},
+    {"diagnose", diagnose},
 }};
 
 }  // namespace

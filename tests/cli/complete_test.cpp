@@ -119,8 +119,8 @@ TEST_F(Complete, Zsh) {
 }
 
 TEST_F(Complete, Fish) {
-    const std::string script =
-        R"(HOME=/nonexistent fish --no-config -c '. "$COMPLETIONS/vfbroker.fish"
+    const std::string script = "HOME=" + testing::TempDir() +
+                               R"(vfbroker-fish fish --no-config -c '. "$COMPLETIONS/vfbroker.fish"
                    complete -C "vfbroker --socket $SOCKET show 0000:01:1"')";
     EXPECT_THAT(shell(script), Contains(testing::StartsWith("0000:01:10.0\t")));
 }

@@ -34,6 +34,15 @@ const std::vector<Case>& cases() {
         {"show-json", {"show", "0000:01:10.0", "--json"}, {{"Show", "show-vf"}}},
         {"show-none", {"show", "0000:09:00.0"}, {{"Show", "refuse-not-found"}}},
         {"show-none-json", {"show", "0000:09:00.0", "--json"}, {{"Show", "refuse-not-found"}}},
+        {"explain", {"explain", "0000:01:10.0"}, {{"Explain", "explain-vf"}}},
+        {"explain-switch", {"explain", "0000:04:10.0"}, {{"Explain", "explain-switch"}}},
+        {"explain-json", {"explain", "0000:01:10.0", "--json"}, {{"Explain", "explain-vf"}}},
+        {"explain-none", {"explain", "0000:09:00.0"}, {{"Explain", "refuse-not-found"}}},
+        {"doctor-good", {"doctor"}, {{"Diagnose", "doctor-good"}}},
+        {"doctor-warn", {"doctor"}, {{"Diagnose", "doctor-warn"}}},
+        {"doctor-bad", {"doctor"}, {{"Diagnose", "doctor-bad"}}},
+        {"doctor-json", {"doctor", "--json"}, {{"Diagnose", "doctor-bad"}}},
+        {"doctor-none", {"doctor"}, {{"Diagnose", "doctor-none"}}},
         {"pool", {"pool"}, {{"ListPools", "pools"}}},
         {"pool-json", {"pool", "--json"}, {{"ListPools", "pools"}}},
         {"leases", {"leases"}, {{"ListLeases", "leases"}}},
@@ -149,6 +158,16 @@ TEST(Golden, NobodyListens) {
               "vfbroker: cannot reach vfbrokerd at /nowhere/socket: No such file or directory\n"
               "hint: systemctl start vfbrokerd.socket\n");
     EXPECT_EQ(proto::Json::parse(outcome.out)["error"]["code"], "not-running");
+}
+
+// Without a daemon its program checks; here there is none beside ours.
+TEST(Golden, DoctorWithoutADaemon) {
+    const auto outcome = run_program({"--socket", "/nowhere/socket", "doctor"});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.err,
+              "vfbroker: cannot check this host: cannot run vfbrokerd --doctor: No such file or "
+              "directory\n"
+              "hint: vfbrokerd belongs to the same package as vfbroker\n");
 }
 
 }  // namespace

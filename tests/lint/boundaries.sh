@@ -29,6 +29,11 @@ owner 'sqlite3\.h' src/broker/
 owner 'nlohmann/' src/proto/
 owner 'toml\+\+' src/broker/
 
+refuse 'the CLI and the client library speak to the daemon, and share nothing with it but src/base and src/proto' \
+    '^ *# *include *[<"](pci|iommu|vfio|nic|broker|doctor|daemon)/' src/cli src/client
+refuse 'doctor looks on: the daemon uses it, and nothing below does' \
+    '^ *# *include *[<"]doctor/' "${code[@]}" ':!src/doctor/' ':!src/daemon/' ':!tests/'
+
 # After a plus it is the end of a path, as in folder + "/dev".
 refuse 'only src/base and tests may name a path of the kernel: take a SysRoot' \
     '(?<!\+ )"/(sys|dev|proc)[/"]' "${code[@]}" ':!src/base/' ':!tests/'

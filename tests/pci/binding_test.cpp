@@ -72,6 +72,8 @@ TEST_F(Binder, ChoosesTheGenericDriverWhereNothingIsKnown) {
     know("modules.alias", "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n");
     EXPECT_EQ(best_vfio_driver(root(), address).value(), "vfio-pci");
     EXPECT_FALSE(best_vfio_driver(root(), Address{.bus = 9}));
+    // It is made for everything, and so for nothing.
+    EXPECT_TRUE(variant_drivers(root(), address).value().empty());
 }
 
 TEST_F(Binder, ChoosesTheVariantThatFitsBestAndIsLoaded) {
@@ -83,6 +85,9 @@ TEST_F(Binder, ChoosesTheVariantThatFitsBestAndIsLoaded) {
          "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n"
          "alias vfio_pci:v000019E5d0000A251sv*sd*bc*sc*i* hisi_acc_vfio_pci\n");
     EXPECT_EQ(best_vfio_driver(root(), address).value(), "vfio-pci");
+    const std::vector<VariantDriver> none_loaded{{"mlx5_vfio_pci", std::nullopt},
+                                                 {"some_vfio_pci", std::nullopt}};
+    EXPECT_EQ(variant_drivers(root(), address).value(), none_loaded);
     load("some-vfio-pci");
     EXPECT_EQ(best_vfio_driver(root(), address).value(), "some-vfio-pci");
     load("mlx5_vfio_pci");

@@ -138,6 +138,7 @@ class Daemon:
         self.config.mkdir()
         self.configure(config if config is not None else CONFIG.format(vfs=vfs))
         self.arguments = list(arguments)
+        self.wrapper = []  # a program that starts it, with its arguments
         self.log_path = pathlib.Path("/tmp/vfbrokerd.log")
         self.log_path.write_text("")
         self.process = None
@@ -152,7 +153,7 @@ class Daemon:
         notify.bind("/tmp/notify")
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                ["/usr/sbin/vfbrokerd", *self.arguments], stderr=log, stdout=log,
+                [*self.wrapper, "/usr/sbin/vfbrokerd", *self.arguments], stderr=log, stdout=log,
                 stdin=subprocess.DEVNULL, env={"NOTIFY_SOCKET": "/tmp/notify"})
         notify.settimeout(LONG)
         while ready:

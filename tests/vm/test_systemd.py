@@ -77,6 +77,11 @@ class Units(unittest.TestCase):
         self.assertIn(f"v7 (macvlan) in the network namespace web stands on {name}",
                       [use["text"] for use in uses])
 
+    def test_3_the_doctor_is_content(self):
+        findings = {f["check"]: f for f in vfbroker_json("doctor", uid=ALICE)["findings"]}
+        for check in ("daemon", "unit", "kernel-messages", "drift", "functions"):
+            self.assertEqual(findings[check]["level"], "pass", findings[check])
+
     def test_4_a_crash_loses_no_connection(self):
         peer = Peer()
         lease = peer.lease()

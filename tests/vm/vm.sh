@@ -9,6 +9,7 @@
 #   --kernel stock|full  Debian's kernel (default), or the one with iommufd (tests/vm/kernel.config)
 #   --nics N             igb NICs with 7 VFs, from 0000:01:00.0, each behind a root port (default 1)
 #   --switch             one more igb, nic-switch, behind a PCIe switch without ACS
+#   --pci-bridge         a bridge to conventional PCI with two devices, pci-testdev, behind it
 #   --nvme VFS           an NVMe controller that can have that many VFs, at most 127; an empty disk
 #   --no-iommu           a machine without an IOMMU
 #   --intremap off       an IOMMU that cannot remap interrupts
@@ -30,13 +31,14 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-kernel=stock nics=1 switch='' nvme='' iommu=yes intremap=on append='' systemd='' memory=2G
+kernel=stock nics=1 switch='' pci_bridge='' nvme='' iommu=yes intremap=on append='' systemd='' memory=2G
 timeout=600 qmp='' before='' boots=1 share='' console='' extra=()
 while [ $# -gt 0 ]; do
     case $1 in
         --kernel) kernel=${2:?} && shift ;;
         --nics) nics=${2:?} && shift ;;
         --switch) switch=yes ;;
+        --pci-bridge) pci_bridge=yes ;;
         --nvme) nvme=${2:?} && shift ;;
         --no-iommu) iommu='' ;;
         --intremap) intremap=${2:?} && shift ;;
@@ -168,6 +170,12 @@ if [ -n "$switch" ]; then
     args+=(-device x3130-upstream,id=switch,bus=rp-switch
         -device xio3130-downstream,id=switch-port,bus=switch,chassis=100,slot=100)
     nic nic-switch switch-port
+fi
+if [ -n "$pci_bridge" ]; then
+    root_port rp-pci 12
+    args+=(-device pcie-pci-bridge,id=pci,bus=rp-pci
+        -device pci-testdev,id=testdev0,bus=pci,addr=1
+        -device pci-testdev,id=testdev1,bus=pci,addr=2)
 fi
 if [ -n "$nvme" ]; then
     root_port rp-nvme 11

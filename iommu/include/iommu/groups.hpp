@@ -8,11 +8,13 @@
 // which reads the config space of the bridges above a function whose group holds others as well.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -65,6 +67,9 @@ Result<Platform> read_platform(const SysRoot& root);
 
 // What to do where interrupts are not remapped, as a hint of an Error.
 std::string interrupt_remapping_hint(const SysRoot& root);
+// What to do where no IOMMU is in use: by the firmware's tables, the kernel command line and the
+// processor's maker.
+std::string iommu_hint(const SysRoot& root);
 
 // A bridge on the way to the root that does not isolate, and the ACS controls it lacks. Found by
 // the rules of the kernel (drivers/pci/pci.c, pci_acs_enabled), except for its list of devices that
@@ -82,6 +87,34 @@ struct AcsGap {
 // `bridge 0000:02:00.0 (Texas Instruments XIO3130) has no ACS`
 std::string describe(const AcsGap& gap);
 
+// What to do about them.
+std::string acs_hint(const std::vector<AcsGap>& gaps);
+
+enum class AcsControl { on, off, not_implemented, unknown };
+std::string_view to_string(AcsControl control);  // `on`, `off`, `not-implemented`, `unknown`
+// The controls that the kernel asks for, in the order of BridgeOnPath::controls.
+inline constexpr std::array<std::string_view, 4> kAcsControls{"SV", "RR", "CR", "UF"};
+
+// A bridge on the way from a function up to the root, whether or not it is at fault.
+struct BridgeOnPath {
+    pci::Address address;
+    std::string name;  // from pci.ids, `8086:2448` where that has no name
+    std::string kind;  // `root port`, `switch downstream port`, ..., `PCI bridge`
+    std::optional<std::uint32_t> group;
+    std::optional<bool> capability;  // has ACS; absent: its config space cannot be read
+    std::array<AcsControl, 4> controls{AcsControl::unknown, AcsControl::unknown,
+                                       AcsControl::unknown, AcsControl::unknown};
+    // Why it does not isolate. Absent: it does, needs not to (an upstream port), or is unreadable.
+    std::optional<AcsGap> gap;
+    // It does not by its registers, and yet the kernel left it out of the function's group.
+    bool quirk = false;
+    bool operator==(const BridgeOnPath&) const = default;
+};
+// Every bridge above a function, the nearest first; a bridge is the first on its own way. Reads
+// their config space: a worker's work.
+std::vector<BridgeOnPath> path_to_root(const SysRoot& root, const Functions& functions,
+                                       const pci::Function& function);
+
 // A member of the group that is in the hands of a driver of the host.
 struct Obstacle {
     pci::Address address;
@@ -89,6 +122,10 @@ struct Obstacle {
     std::vector<std::string> netdevs;  // its interfaces that are up: those make it "in use"
     bool operator==(const Obstacle&) const = default;
 };
+// `0000:03:00.0 (igb, in use by eth1)`
+std::string describe(const Obstacle& obstacle);
+// The first few of them, and how many more.
+std::string describe(const std::vector<Obstacle>& obstacles);
 
 struct Verdict {
     bool viable = false;

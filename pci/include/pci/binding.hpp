@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/sys_root.hpp"
@@ -33,6 +34,15 @@ Result<Binding> bind(const SysRoot& root, const Address& address, const std::str
 
 // Puts back what bind() found, verified.
 Result<> restore(const SysRoot& root, const Address& address, const Binding& binding);
+
+// A VFIO driver for this kind of function, announced by a `vfio_pci:` alias.
+struct VariantDriver {
+    std::string module;                 // `mlx5_vfio_pci`
+    std::optional<std::string> driver;  // its name in bus/pci/drivers; absent: it is not loaded
+    bool operator==(const VariantDriver&) const = default;
+};
+// Those of this kernel that fit a function, the best fit first; none for most functions.
+Result<std::vector<VariantDriver>> variant_drivers(const SysRoot& root, const Address& address);
 
 // The VFIO driver to use for a function: a variant driver if modules.alias has a `vfio_pci:` alias
 // that fits it best and its module is loaded or built in, else `vfio-pci`.

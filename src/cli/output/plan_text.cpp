@@ -79,15 +79,16 @@ std::string block_of(const proto::Json& pf, bool coloured) {
     const std::string address = text(pf, "address");
     std::string out = fmt::format("PF {}{}\n", text(pf, "name"),
                                   address.empty() ? "" : fmt::format(" ({})", address));
-    const auto add = [&](const std::string& sign, const std::string& said) {
-        out += fmt::format("  {} {}\n", paint(sign, coloured ? colour_of(sign) : Colour::none),
-                           printable(said));
+    const auto add = [&](const std::string& sign, std::string said) {
+        make_printable(said);
+        out += fmt::format("  {} {}\n", painted(sign, colour_of(sign), coloured), said);
     };
     for (const auto& line : lines_of(pf)) add(line.sign, str(line));
     for (const auto& refusal : elements(pf, "blocked")) {
         add("!", text(refusal, "message"));
-        if (const auto hint = text(refusal, "hint"); !hint.empty())
-            out += fmt::format("    hint: {}\n", printable(hint));
+        auto hint = text(refusal, "hint");
+        make_printable(hint);
+        if (!hint.empty()) out += fmt::format("    hint: {}\n", hint);
     }
     for (const auto& later : elements(pf, "later"))
         if (later.is_string()) add(">", later.get<std::string>());

@@ -32,21 +32,16 @@ std::string_view escape_of(Colour colour) {
     return "";
 }
 
+}  // namespace
+
 void make_printable(std::string& text) {
     for (char& byte : text)
         if (static_cast<unsigned char>(byte) < ' ' || byte == '\x7f') byte = '?';
 }
 
-}  // namespace
-
-std::string paint(std::string_view text, Colour colour) {
-    if (colour == Colour::none) return std::string(text);
-    return std::string(escape_of(colour)).append(text).append("\x1b[0m");
-}
-
-std::string printable(std::string text) {
-    make_printable(text);
-    return text;
+std::string painted(std::string_view text, Colour colour, bool wanted) {
+    const auto escape = wanted ? escape_of(colour) : "";
+    return escape.empty() ? std::string(text) : std::string(escape) + std::string(text) + "\x1b[0m";
 }
 
 Table::Table(std::vector<std::string> headers) : headers_(std::move(headers)) {
@@ -65,7 +60,7 @@ void Table::row(std::vector<Cell> cells) {
 std::string Table::str(bool coloured) const {
     std::string out;
     const auto add = [&](std::size_t column, std::string_view text, Colour colour) {
-        out += paint(text, coloured ? colour : Colour::none);
+        out += painted(text, colour, coloured);
         const bool last = column + 1 == headers_.size();
         if (last)
             out += '\n';

@@ -31,12 +31,11 @@ private:
     std::vector<std::vector<Cell>> rows_;
 };
 
+// `text` in that colour, if `wanted`.
+std::string painted(std::string_view text, Colour colour, bool wanted);
+// Nothing in it steers a terminal: it comes from devices and files that anybody may have filled.
+void make_printable(std::string& text);
 // The colour of a FunctionState.
-// `text` in that colour.
-std::string paint(std::string_view text, Colour colour);
-// Text of devices comes from files that anybody's hardware may fill: nothing of it may steer a
-// terminal.
-std::string printable(std::string text);
 Colour colour_of_state(std::string_view state);
 // Whether standard output wants colour: a terminal, and no NO_COLOR (no-color.org).
 bool colour_wanted();

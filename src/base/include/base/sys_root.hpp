@@ -86,6 +86,9 @@ public:
     [[nodiscard]] bool is_host() const { return root_.empty(); }
     // The folder of the kernel's modules, /lib/modules/RELEASE: `modules.alias` and its like.
     [[nodiscard]] Result<Dir> modules() const;
+    // Another folder of the same system, as `/etc/libvirt/qemu`: in a recorded tree, below its
+    // root.
+    [[nodiscard]] Result<Dir> folder(const std::string& path) const;
 
 private:
     SysRoot(Dir sys, Dir dev, Dir proc, std::string root)

@@ -129,8 +129,16 @@ public:
     [[nodiscard]] Result<std::vector<Use>> host_uses(const pci::Function& function,
                                                      const std::string& ssh_client = {}) const;
 
+    // The same for several, in their order; what all of them need is read once.
+    [[nodiscard]] Result<std::vector<std::vector<Use>>> host_uses(
+        const std::vector<const pci::Function*>& functions,
+        const std::string& ssh_client = {}) const;
+
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);
+    // The function itself, the members of its group and every bridge above them: what judging it
+    // needs. Those that cannot be read are left out.
+    [[nodiscard]] iommu::Functions relatives(const pci::Function& function) const;
 
 private:
     // Refuses a VF that the host uses by its kernel driver.

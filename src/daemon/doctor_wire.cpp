@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "doctor_wire.hpp"
+
+namespace vfb::daemon {
+
+using proto::Json;
+
+Json to_json(const doctor::DaemonFacts& facts) {
+    Json json{{"pid", facts.pid}, {"version", facts.version}, {"pfs", Json::array()}};
+    for (const auto& pf : facts.pfs) {
+        Json entry{{"name", pf.name},       {"state", pf.state},     {"wanted", pf.wanted},
+                   {"present", pf.present}, {"problem", pf.problem}, {"hint", pf.hint}};
+        if (pf.address) entry["address"] = pf.address->str();
+        json["pfs"].push_back(std::move(entry));
+    }
+    json["counts"] = facts.counts;
+    json["troubled"] = Json::array();
+    for (const auto& slot : facts.troubled)
+        json["troubled"].push_back({{"subject", slot.subject},
+                                    {"state", slot.state},
+                                    {"problem", slot.problem},
+                                    {"hint", slot.hint}});
+    return json;
+}
+
+Result<doctor::DaemonFacts> daemon_facts_from_json(const Json& json) {
+    doctor::DaemonFacts facts;
+    facts.pid = json.at("pid").get<pid_t>();
+    facts.version = json.at("version").get<std::string>();
+    for (const auto& entry : json.at("pfs")) {
+        doctor::DaemonFacts::Pf pf{.name = entry.at("name").get<std::string>(),
+                                   .address = {},
+                                   .state = entry.at("state").get<std::string>(),
+                                   .wanted = entry.at("wanted").get<unsigned>(),
+                                   .present = entry.at("present").get<unsigned>(),
+                                   .problem = entry.at("problem").get<std::string>(),
+                                   .hint = entry.at("hint").get<std::string>()};
+        if (entry.contains("address")) {
+            VFB_TRY(pf.address, pci::Address::parse(entry.at("address").get<std::string>()));
+        }
+        facts.pfs.push_back(std::move(pf));
+    }
+    facts.counts = json.at("counts").get<std::map<std::string, unsigned>>();
+    for (const auto& slot : json.at("troubled"))
+        facts.troubled.push_back({.subject = slot.at("subject").get<std::string>(),
+                                  .state = slot.at("state").get<std::string>(),
+                                  .problem = slot.at("problem").get<std::string>(),
+                                  .hint = slot.at("hint").get<std::string>()});
+    return facts;
+}
+
+}  // namespace vfb::daemon

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "doctor_wire.hpp"
+
+#include <gtest/gtest.h>
+
+namespace vfb::daemon {
+namespace {
+
+TEST(DoctorWire, WhatTheDaemonTellsItsWorkerArrives) {
+    doctor::DaemonFacts facts;
+    facts.pid = 12;
+    facts.version = "1.0";
+    facts.pfs = {{.name = "uplink",
+                  .address = pci::Address::parse("0000:01:00.0").value(),
+                  .state = "ready",
+                  .wanted = 4,
+                  .present = 3,
+                  .problem = "it has 3 VFs",
+                  .hint = "make room"},
+                 {.name = "gone", .address = std::nullopt, .state = "missing"}};
+    facts.counts = {{"clean", 2}, {"stuck", 1}};
+    facts.troubled = {
+        {.subject = "0000:01:10.0", .state = "stuck", .problem = "no answer", .hint = "reboot"}};
+    const auto read = daemon_facts_from_json(proto::Json::parse(to_json(facts).dump())).value();
+    EXPECT_EQ(read.pid, 12);
+    EXPECT_EQ(read.version, "1.0");
+    ASSERT_EQ(read.pfs.size(), 2U);
+    EXPECT_EQ(read.pfs[0].address, facts.pfs[0].address);
+    EXPECT_EQ(read.pfs[0].wanted, 4U);
+    EXPECT_EQ(read.pfs[0].present, 3U);
+    EXPECT_EQ(read.pfs[0].problem, "it has 3 VFs");
+    EXPECT_EQ(read.pfs[0].hint, "make room");
+    EXPECT_FALSE(read.pfs[1].address);
+    EXPECT_EQ(read.pfs[1].state, "missing");
+    EXPECT_EQ(read.counts, facts.counts);
+    ASSERT_EQ(read.troubled.size(), 1U);
+    EXPECT_EQ(read.troubled[0].subject, "0000:01:10.0");
+    EXPECT_EQ(read.troubled[0].hint, "reboot");
+}
+
+TEST(DoctorWire, AnAddressThatIsNoneIsRefused) {
+    doctor::DaemonFacts facts;
+    facts.pfs = {{.name = "uplink", .address = pci::Address{}}};
+    auto json = to_json(facts);
+    json["pfs"][0]["address"] = "nonsense";
+    EXPECT_FALSE(daemon_facts_from_json(json));
+}
+
+}  // namespace
+}  // namespace vfb::daemon
