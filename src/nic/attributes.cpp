@@ -69,6 +69,26 @@ bool encode_spoof_check(nl_msg* message, std::uint32_t vf, const VfAttributes& a
                ifla_vf_spoofchk{.vf = vf, .setting = all.spoof_check.value_or(true) ? 1U : 0U});
 }
 
+bool encode_rss_query(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put(message, IFLA_VF_RSS_QUERY_EN,
+               ifla_vf_rss_query_en{.vf = vf, .setting = all.rss_query.value_or(false) ? 1U : 0U});
+}
+
+bool put_guid(nl_msg* message, int type, std::uint32_t vf, const std::optional<Guid>& guid) {
+    ifla_vf_guid value{};
+    value.vf = vf;
+    value.guid = guid.value_or(Guid{}).value;
+    return put(message, type, value);
+}
+
+bool encode_node_guid(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put_guid(message, IFLA_VF_IB_NODE_GUID, vf, all.node_guid);
+}
+
+bool encode_port_guid(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+    return put_guid(message, IFLA_VF_IB_PORT_GUID, vf, all.port_guid);
+}
+
 bool encode_trust(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
     return put(message, IFLA_VF_TRUST,
                ifla_vf_trust{.vf = vf, .setting = all.trust.value_or(false) ? 1U : 0U});
@@ -132,7 +152,7 @@ void read_max_rate(const nlattr* data, VfAttributes& to) {
     if (const auto value = payload<ifla_vf_rate>(data)) to.max_tx_rate = value->max_tx_rate;
 }
 
-// The kernel presets spoof check and trust to -1, for drivers that do not report them.
+// The kernel presets spoof check, trust and RSS query to -1, for drivers that do not report them.
 std::optional<bool> reported(std::uint32_t setting) {
     if (setting > 1) return std::nullopt;
     return setting == 1;
@@ -145,6 +165,19 @@ void read_spoof_check(const nlattr* data, VfAttributes& to) {
 
 void read_trust(const nlattr* data, VfAttributes& to) {
     if (const auto value = payload<ifla_vf_trust>(data)) to.trust = reported(value->setting);
+}
+
+void read_rss_query(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_rss_query_en>(data))
+        to.rss_query = reported(value->setting);
+}
+
+void read_node_guid(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_guid>(data)) to.node_guid = Guid{value->guid};
+}
+
+void read_port_guid(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_guid>(data)) to.port_guid = Guid{value->guid};
 }
 
 void read_link_state(const nlattr* data, VfAttributes& to) {
@@ -200,6 +233,12 @@ std::optional<MacAddress> from_text(std::string_view text, MacAddress*) {
     return *mac;
 }
 
+std::optional<Guid> from_text(std::string_view text, Guid*) {
+    auto guid = Guid::parse(text);
+    if (!guid) return std::nullopt;
+    return *guid;
+}
+
 std::optional<VlanProtocol> from_text(std::string_view text, VlanProtocol*) {
     return vlan_protocol_from_string(text);
 }
@@ -210,6 +249,9 @@ std::optional<LinkState> from_text(std::string_view text, LinkState*) {
 
 std::string text_of(const MacAddress& mac) {
     return mac.str();
+}
+std::string text_of(const Guid& guid) {
+    return guid.str();
 }
 std::string text_of(bool value) {
     return value ? "true" : "false";
@@ -225,6 +267,26 @@ template <class T>
 std::string text_of(T value) {
     return std::to_string(value);
 }
+
+std::uint64_t number_of(const MacAddress& mac) {
+    std::uint64_t number = 0;
+    for (const auto byte : mac.bytes) number = number << 8 | byte;
+    return number;
+}
+std::uint64_t number_of(const Guid& guid) {
+    return guid.value;
+}
+template <class T>
+std::uint64_t number_of(T value) {
+    return static_cast<std::uint64_t>(value);
+}
+
+template <class T>
+constexpr unsigned kBits = 0;
+template <>
+constexpr unsigned kBits<MacAddress> = 48;
+template <>
+constexpr unsigned kBits<Guid> = 64;
 
 // ---- the table
 
@@ -248,13 +310,15 @@ struct Of {
     static std::string format(const VfAttributes& a) {
         return a.*Member ? text_of(*(a.*Member)) : std::string();
     }
+    static std::uint64_t number(const VfAttributes& a) { return number_of(*(a.*Member)); }
 };
 
 template <auto Member, auto Default>
 constexpr Attribute row(AttributeInfo info, Encoder encode, int type,
                         void (*read)(const nlattr*, VfAttributes&),
                         bool (*valid)(const VfAttributes&) = always,
-                        bool (*applies)(const VfAttributes&) = always) {
+                        bool (*applies)(const VfAttributes&) = always,
+                        std::optional<std::uint64_t> bound_from = {}) {
     using Op = Of<Member, Default>;
     return {.info = info,
             .encode = encode,
@@ -268,7 +332,10 @@ constexpr Attribute row(AttributeInfo info, Encoder encode, int type,
             .copy = Op::copy,
             .set_default = Op::set_default,
             .parse = Op::parse,
-            .format = Op::format};
+            .format = Op::format,
+            .number = Op::number,
+            .bits = kBits<typename Op::Value>,
+            .bound_from = bound_from};
 }
 
 using V = VfAttributes;
@@ -290,13 +357,19 @@ constexpr std::array kTable{
                           read_trust),
     row<&V::min_tx_rate, std::uint32_t{0}>(
         {"min_tx_rate", number, "a number of Mbit/s, not above max_tx_rate (0: none)"}, encode_rate,
-        IFLA_VF_RATE, read_min_rate, valid_min_rate),
+        IFLA_VF_RATE, read_min_rate, valid_min_rate, always, 0),
     row<&V::max_tx_rate, std::uint32_t{0}>(
         {"max_tx_rate", number, "a number of Mbit/s (0: unlimited)"}, encode_rate, IFLA_VF_RATE,
-        read_max_rate, valid_max_rate),
+        read_max_rate, valid_max_rate, always, 1),
     row<&V::link_state, LinkState::automatic>({"link_state", text, "auto, enable or disable"},
                                               encode_link_state, IFLA_VF_LINK_STATE,
                                               read_link_state),
+    row<&V::rss_query, false>({"rss_query", flag, "true or false"}, encode_rss_query,
+                              IFLA_VF_RSS_QUERY_EN, read_rss_query),
+    row<&V::node_guid, Guid{}>({"node_guid", text, "a GUID like 02:00:00:00:00:00:00:01"},
+                               encode_node_guid, IFLA_VF_IB_NODE_GUID, read_node_guid),
+    row<&V::port_guid, Guid{}>({"port_guid", text, "a GUID like 02:00:00:00:00:00:00:01"},
+                               encode_port_guid, IFLA_VF_IB_PORT_GUID, read_port_guid),
 };
 
 }  // namespace
@@ -310,18 +383,22 @@ bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAtt
            attribute.applies(overlay(actual, wanted));
 }
 
-VfEntry read_vf_entry(const nlattr* info) {
-    VfEntry entry;
+std::optional<std::uint32_t> index_of_vf(const nlattr* info) {
+    // Every structure starts with the index; the MAC is the one that every kernel sends, and first.
+    const auto* const attribute =
+        nla_find(static_cast<const nlattr*>(nla_data(info)), nla_len(info), IFLA_VF_MAC);
+    const auto mac = attribute == nullptr ? std::nullopt : payload<ifla_vf_mac>(attribute);
+    return mac ? std::optional(mac->vf) : std::nullopt;
+}
+
+VfAttributes read_vf_attributes(const nlattr* info) {
+    VfAttributes attributes;
     int left = nla_len(info);
     for (const auto* attr = static_cast<const nlattr*>(nla_data(info)); nla_ok(attr, left);
-         attr = nla_next(attr, &left)) {
-        // Every structure starts with the index; the MAC is the one that every kernel sends.
-        if (nla_type(attr) == IFLA_VF_MAC)
-            if (const auto mac = payload<ifla_vf_mac>(attr)) entry.index = mac->vf;
+         attr = nla_next(attr, &left))
         for (const auto& attribute : kTable)
-            if (attribute.type == nla_type(attr)) attribute.read(attr, entry.attributes);
-    }
-    return entry;
+            if (attribute.type == nla_type(attr)) attribute.read(attr, attributes);
+    return attributes;
 }
 
 }  // namespace vfb::nic

@@ -31,19 +31,22 @@ struct Attribute {
     void (*copy)(VfAttributes& to, const VfAttributes& from);
     void (*set_default)(VfAttributes&);
     bool (*parse)(std::string_view text, VfAttributes&);
-    std::string (*format)(const VfAttributes&);  // only when set
+    std::string (*format)(const VfAttributes&);    // only when set
+    std::uint64_t (*number)(const VfAttributes&);  // only when set: its place among all values
+    unsigned bits;                                 // of an address; else 0
+    // Of a number that stands alone as a range: the range begins here and ends with it. Absent: it
+    // is the only value.
+    std::optional<std::uint64_t> bound_from;
 };
 
 std::span<const Attribute> attribute_table();
+const Attribute* find_attribute(std::string_view name);  // nullptr: there is none
 
 // `wanted` set, applicable in the state that it leads to, and not equal to `actual`.
 bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAttributes& actual);
 
-// One IFLA_VF_INFO (a nest of IFLA_VF_*): the attributes, and the index the driver gave it.
-struct VfEntry {
-    std::optional<std::uint32_t> index;
-    VfAttributes attributes;
-};
-VfEntry read_vf_entry(const nlattr* info);
+// Of one IFLA_VF_INFO (a nest of IFLA_VF_*): which VF the driver says it is of, and its attributes.
+std::optional<std::uint32_t> index_of_vf(const nlattr* info);
+VfAttributes read_vf_attributes(const nlattr* info);
 
 }  // namespace vfb::nic

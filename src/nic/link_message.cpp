@@ -16,14 +16,18 @@ namespace vfb::nic {
 namespace {
 
 constexpr int kHeaderLength = NLMSG_ALIGN(sizeof(ifinfomsg));
+// The longest that is sent, a VF's VLAN, has 80: libnl's own size, a page, costs more than the
+// kernel takes to work on it.
+constexpr std::size_t kMostBytes = 256;
 
 std::unexpected<Error> no_memory() {
     return fail_errno(ENOMEM, "build an rtnetlink message", {});
 }
 
 Result<Message> link_message(int type, ifinfomsg header) {
-    Message message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK));
-    if (!message || nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0)
+    Message message(nlmsg_alloc_size(kMostBytes));
+    if (!message || nlmsg_put(message.get(), 0, 0, type, 0, NLM_F_REQUEST | NLM_F_ACK) == nullptr ||
+        nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0)
         return no_memory();
     return message;
 }
@@ -33,21 +37,33 @@ std::unexpected<Error> malformed(const Link& link, std::string reason) {
     return fail(Code::failed, "read the VFs of " + subject, subject, std::move(reason));
 }
 
+Result<> check_order(const Link& link) {
+    std::optional<std::uint32_t> last;
+    for (const auto& place : link.vfs) {
+        if (!place.index || place.index <= last || *place.index >= *link.vf_count)
+            return malformed(link, "the kernel's list of VFs is not in their order");
+        last = place.index;
+    }
+    return {};
+}
+
 // Reads IFLA_VFINFO_LIST, which ends at the latest where the message does (`room` bytes from the
 // list's header).
 //
 // The length of the list's own header is not to be trusted: it has 16 bits and wraps silently when
 // the list is longer (334 VFs), and the kernel puts no bound on that. Each entry's length is right
 // though, and the number of VFs was sent before: so the entries are counted, and the header's
-// length serves to prove that nothing was taken for an entry that is none.
+// length serves to prove that nothing was taken for an entry that is none. Of a list that wraps,
+// each entry has to say as well which VF it is of.
 Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
     const auto* const start = reinterpret_cast<const char*>(list);
     const auto* entry = reinterpret_cast<const nlattr*>(start + NLA_HDRLEN);
     auto left = static_cast<int>(room) - NLA_HDRLEN;
     while (link.vfs.size() < *link.vf_count && nla_ok(entry, left) &&
            nla_type(entry) == IFLA_VF_INFO) {
-        link.vfs.push_back(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(entry) -
-                                                    link.message.data()));
+        const auto* const bytes = reinterpret_cast<const std::byte*>(entry);
+        link.vfs.push_back({.offset = static_cast<std::size_t>(bytes - link.message.data()),
+                            .index = index_of_vf(entry)});
         entry = nla_next(entry, &left);
     }
     // nla_next() aligns, and so may step over the end of a list without padding.
@@ -55,6 +71,7 @@ Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
         static_cast<std::size_t>(reinterpret_cast<const char*>(entry) - start), room);
     if (static_cast<std::uint16_t>(length) != list->nla_len)
         return malformed(link, "the kernel's list of VFs is longer or shorter than it says");
+    if (length > UINT16_MAX) return check_order(link);
     return {};
 }
 
@@ -116,8 +133,8 @@ Result<Message> set_up_message(int ifindex, bool up) {
     return link_message(RTM_SETLINK, header);
 }
 
-VfEntry Link::vf(std::size_t place) const {
-    return read_vf_entry(reinterpret_cast<const nlattr*>(message.data() + vfs[place]));
+VfAttributes Link::vf(std::size_t place) const {
+    return read_vf_attributes(reinterpret_cast<const nlattr*>(message.data() + vfs[place].offset));
 }
 
 Result<Link> parse_link(std::vector<std::byte> bytes) {

@@ -39,13 +39,17 @@ struct Link {
     bool carrier = false;  // IFF_LOWER_UP
     // IFLA_NUM_VF: how many VFs there are; nullopt: no VFs on this kind of link.
     std::optional<std::uint32_t> vf_count;
-    // Where in `message` what the driver answered for each VF stands, in order. Fewer than
-    // vf_count: it did not answer for some. Only looked into on demand: who asks for one VF of many
-    // gets all, there is no other request.
-    std::vector<std::size_t> vfs;
+    // What the driver answered for each VF, in order. Fewer than vf_count: it did not answer for
+    // some. Only looked into on demand: who asks for one VF of many gets all, there is no other
+    // request.
+    struct Place {
+        std::size_t offset = 0;              // in `message`
+        std::optional<std::uint32_t> index;  // as the driver says it
+    };
+    std::vector<Place> vfs;
     std::vector<std::byte> message;
 
-    [[nodiscard]] VfEntry vf(std::size_t place) const;
+    [[nodiscard]] VfAttributes vf(std::size_t place) const;
 };
 // Parses one RTM_NEWLINK, header included. Code::failed when it is cut short, or when its list of
 // VFs cannot be told from what follows it.

@@ -15,10 +15,7 @@ Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
     const auto subject = fmt::format("ifindex {}", ifindex);
     const auto operation = "read the network device of " + subject;
     VFB_TRY(auto request, get_link_message(ifindex));
-    std::vector<Message> requests;
-    requests.push_back(std::move(request));
-    VFB_TRY(auto answers, socket.transact(requests));
-    auto& answer = answers.front();
+    VFB_TRY(auto answer, socket.ask(request));
     if (answer.errnum == ENODEV || answer.errnum == EINVAL)
         return fail(Code::lost, operation, subject, "there is none (any more)");
     if (answer.errnum == EMSGSIZE)
@@ -38,12 +35,12 @@ Result<VfAttributes> attributes_of(const Link& link, unsigned index) {
             Code::not_found, operation, name,
             fmt::format("{} has {} VFs", link.name, count == 0 ? "no" : fmt::to_string(count)));
     // The kernel asks for them in order: in a whole list the place is the index.
-    if (link.vfs.size() == count) return link.vf(index).attributes;
+    if (link.vfs.size() == count) return link.vf(index);
     if (link.vfs.empty())
         return fail(Code::unsupported, operation, name,
                     fmt::format("the driver of {} does not report them", link.name));
     for (std::size_t place = 0; place < link.vfs.size(); ++place)
-        if (auto entry = link.vf(place); entry.index == index) return std::move(entry.attributes);
+        if (link.vfs[place].index == index) return link.vf(place);
     return fail(Code::busy, operation, name,
                 fmt::format("the driver of {} does not answer for it now", link.name),
                 "a VF that is being reset does not answer: try again");

@@ -13,13 +13,6 @@
 namespace vfb::nic {
 namespace {
 
-const Attribute* find_attribute(std::string_view name) {
-    const auto table = attribute_table();
-    const auto found = std::ranges::find(
-        table, name, [](const Attribute& attribute) { return attribute.info.name; });
-    return found == table.end() ? nullptr : &*found;
-}
-
 template <class Predicate>
 std::vector<std::string> names_where(Predicate holds) {
     std::vector<std::string> names;
@@ -29,6 +22,13 @@ std::vector<std::string> names_where(Predicate holds) {
 }
 
 }  // namespace
+
+const Attribute* find_attribute(std::string_view name) {
+    const auto table = attribute_table();
+    const auto found = std::ranges::find(
+        table, name, [](const Attribute& attribute) { return attribute.info.name; });
+    return found == table.end() ? nullptr : &*found;
+}
 
 std::string_view to_string(VlanProtocol protocol) {
     return protocol == VlanProtocol::dot1ad ? "802.1ad" : "802.1Q";
@@ -62,6 +62,8 @@ VfAttributes safe_defaults() {
     VfAttributes defaults;
     for (const auto& attribute : attribute_table()) attribute.set_default(defaults);
     defaults.mac.reset();
+    defaults.node_guid.reset();
+    defaults.port_guid.reset();
     return defaults;
 }
 
@@ -111,6 +113,12 @@ Result<> set_from_text(VfAttributes& attributes, std::string_view name, std::str
                     fmt::format("{:?} is not {}", text.substr(0, 64), attribute->info.expected));
     attribute->copy(attributes, parsed);
     return {};
+}
+
+std::optional<std::uint64_t> value_number(const VfAttributes& attributes, std::string_view name) {
+    const auto* const attribute = find_attribute(name);
+    if (attribute == nullptr || !attribute->is_set(attributes)) return std::nullopt;
+    return attribute->number(attributes);
 }
 
 std::optional<std::string> value_text(const VfAttributes& attributes, std::string_view name) {
