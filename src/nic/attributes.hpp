@@ -5,16 +5,14 @@
 
 #include <span>
 
+#include "messages.hpp"
 #include "nic/vf_attributes.hpp"
-
-struct nl_msg;
-struct nlattr;
 
 namespace vfb::nic {
 
 // Puts the IFLA_VF_* attribute of VF `vf` into a message; the values are those of `all`, in which
-// the attributes that share the message are set. False when the message is full.
-using Encoder = bool (*)(nl_msg* message, std::uint32_t vf, const VfAttributes& all);
+// the attributes that share the message are set.
+using Encoder = void (*)(Messages& message, std::uint32_t vf, const VfAttributes& all);
 
 struct Attribute {
     AttributeInfo info;
@@ -23,8 +21,9 @@ struct Attribute {
     Encoder encode;
     int type;                                         // IFLA_VF_* that it is read from
     void (*read)(const nlattr* data, VfAttributes&);  // leaves it unset if not reported
-    bool (*valid)(const VfAttributes&);               // what is set can be meant
-    bool (*applies)(const VfAttributes& all);         // else it neither differs nor is written
+    bool (*valid)(const VfAttributes&);               // what is set can be meant; nullptr: all can
+    // Else it neither differs nor is written; nullptr: it always does.
+    bool (*applies)(const VfAttributes& all);
     bool (*is_set)(const VfAttributes&);
     bool (*is_default)(const VfAttributes&);  // set, to what the driver starts with
     bool (*equal)(const VfAttributes&, const VfAttributes&);
@@ -40,6 +39,7 @@ struct Attribute {
 };
 
 std::span<const Attribute> attribute_table();
+bool is_valid(const Attribute& attribute, const VfAttributes& attributes);
 const Attribute* find_attribute(std::string_view name);  // nullptr: there is none
 
 // `wanted` set, applicable in the state that it leads to, and not equal to `actual`.

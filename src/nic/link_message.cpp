@@ -5,10 +5,8 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <netlink/msg.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <span>
 
@@ -16,20 +14,12 @@ namespace vfb::nic {
 namespace {
 
 constexpr int kHeaderLength = NLMSG_ALIGN(sizeof(ifinfomsg));
-// The longest that is sent, a VF's VLAN, has 80: libnl's own size, a page, costs more than the
-// kernel takes to work on it.
-constexpr std::size_t kMostBytes = 256;
 
-std::unexpected<Error> no_memory() {
-    return fail_errno(ENOMEM, "build an rtnetlink message", {});
-}
-
-Result<Message> link_message(int type, ifinfomsg header) {
-    Message message(nlmsg_alloc_size(kMostBytes));
-    if (!message || nlmsg_put(message.get(), 0, 0, type, 0, NLM_F_REQUEST | NLM_F_ACK) == nullptr ||
-        nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0)
-        return no_memory();
-    return message;
+ifinfomsg header_of(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = ifindex;
+    return header;
 }
 
 std::unexpected<Error> malformed(const Link& link, std::string reason) {
@@ -82,6 +72,10 @@ Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
             link.name.assign(text, strnlen(text, static_cast<std::size_t>(nla_len(attribute))));
             return {};
         }
+        case IFLA_MTU:
+            if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
+                link.mtu = nla_get_u32(attribute);
+            return {};
         case IFLA_NUM_VF:
             if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
                 link.vf_count = nla_get_u32(attribute);
@@ -96,41 +90,37 @@ Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
 
 }  // namespace
 
-void FreeMessage::operator()(nl_msg* message) const {
-    nlmsg_free(message);
+Messages get_link_message(int ifindex) {
+    Messages messages;
+    messages.begin(RTM_GETLINK, header_of(ifindex));
+    messages.put<std::uint32_t>(IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS);
+    return messages;
 }
 
-Result<Message> get_link_message(int ifindex) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
-    VFB_TRY(auto message, link_message(RTM_GETLINK, header));
-    if (nla_put_u32(message.get(), IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
-        return no_memory();
-    return message;
+void add_set_vf(Messages& messages, int ifindex, std::uint32_t vf, Encoder encode,
+                const VfAttributes& all) {
+    messages.begin(RTM_SETLINK, header_of(ifindex));
+    const auto list = messages.open(IFLA_VFINFO_LIST);
+    const auto info = messages.open(IFLA_VF_INFO);
+    encode(messages, vf, all);
+    messages.close(info);
+    messages.close(list);
 }
 
-Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
-                               const VfAttributes& all) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
-    VFB_TRY(auto message, link_message(RTM_SETLINK, header));
-    nlattr* const list = nla_nest_start(message.get(), IFLA_VFINFO_LIST);
-    nlattr* const info = list == nullptr ? nullptr : nla_nest_start(message.get(), IFLA_VF_INFO);
-    if (info == nullptr || !encode(message.get(), vf, all)) return no_memory();
-    nla_nest_end(message.get(), info);
-    nla_nest_end(message.get(), list);
-    return message;
-}
-
-Result<Message> set_up_message(int ifindex, bool up) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
+Messages set_up_message(int ifindex, bool up) {
+    auto header = header_of(ifindex);
     header.ifi_flags = up ? IFF_UP : 0;
     header.ifi_change = IFF_UP;
-    return link_message(RTM_SETLINK, header);
+    Messages messages;
+    messages.begin(RTM_SETLINK, header);
+    return messages;
+}
+
+Messages set_mtu_message(int ifindex, std::uint32_t mtu) {
+    Messages messages;
+    messages.begin(RTM_SETLINK, header_of(ifindex));
+    messages.put(IFLA_MTU, mtu);
+    return messages;
 }
 
 VfAttributes Link::vf(std::size_t place) const {

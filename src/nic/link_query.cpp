@@ -14,8 +14,7 @@ std::string vf_name(const Link& link, unsigned index) {
 Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
     const auto subject = fmt::format("ifindex {}", ifindex);
     const auto operation = "read the network device of " + subject;
-    VFB_TRY(auto request, get_link_message(ifindex));
-    VFB_TRY(auto answer, socket.ask(request));
+    VFB_TRY(auto answer, socket.ask(get_link_message(ifindex)));
     if (answer.errnum == ENODEV || answer.errnum == EINVAL)
         return fail(Code::lost, operation, subject, "there is none (any more)");
     if (answer.errnum == EMSGSIZE)
@@ -27,15 +26,15 @@ Result<Link> read_link(NetlinkSocket& socket, int ifindex) {
 }
 
 Result<VfAttributes> attributes_of(const Link& link, unsigned index) {
+    const auto count = link.vf_count.value_or(0);
+    // The kernel asks for them in order: in a whole list the place is the index.
+    if (index < count && link.vfs.size() == count) return link.vf(index);
     const auto name = vf_name(link, index);
     const auto operation = "read the attributes of " + name;
-    const auto count = link.vf_count.value_or(0);
     if (index >= count)
         return fail(
             Code::not_found, operation, name,
             fmt::format("{} has {} VFs", link.name, count == 0 ? "no" : fmt::to_string(count)));
-    // The kernel asks for them in order: in a whole list the place is the index.
-    if (link.vfs.size() == count) return link.vf(index);
     if (link.vfs.empty())
         return fail(Code::unsupported, operation, name,
                     fmt::format("the driver of {} does not report them", link.name));

@@ -3,7 +3,6 @@
 
 #include <linux/netlink.h>
 #include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <netlink/socket.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -27,11 +26,11 @@ constexpr std::chrono::seconds kAnswerTimeout{5};
 
 // A send must fit into the socket's buffer, and its answers, each about a KiB with what the kernel
 // keeps of it, into the other's.
-constexpr int kMostBytes = 128 * 1024;
+constexpr unsigned kMostBytes = 128 * 1024;
 constexpr std::size_t kMostMessages = 2048;
 // An acknowledgement is a header, an errno and perhaps a sentence of the driver.
-constexpr std::size_t kAcknowledgement = 2048;
-constexpr std::size_t kAtOnce = 64;
+constexpr std::size_t kAcknowledgement = 1024;
+constexpr std::size_t kAtOnce = 32;
 
 constexpr const char* kTalk = "talk to the kernel by netlink";
 
@@ -108,8 +107,9 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
     const int fd = nl_socket_get_fd(socket.get());
     set_option(fd, SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
     set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, kReceiveBuffer);
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, kMostBytes);  // of which the kernel makes the double
-    set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, kMostBytes);
+    set_option(fd, SOL_SOCKET, SO_SNDBUF,
+               static_cast<int>(kMostBytes));  // of which the kernel makes the double
+    set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, static_cast<int>(kMostBytes));
     set_option(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
     // An acknowledgement repeats the request's header only.
     set_option(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
@@ -120,17 +120,9 @@ int NetlinkSocket::fd() const {
     return nl_socket_get_fd(socket_.get());
 }
 
-Result<> NetlinkSocket::send(std::span<const Message> messages, std::uint32_t first) const {
-    std::vector<std::byte> batch;
-    for (const auto& message : messages) {
-        nlmsghdr* const header = nlmsg_hdr(message.get());
-        header->nlmsg_seq = first++;
-        const auto* const bytes = reinterpret_cast<const std::byte*>(header);
-        batch.insert(batch.end(), bytes, bytes + header->nlmsg_len);
-        batch.resize(NLMSG_ALIGN(batch.size()));
-    }
+Result<> NetlinkSocket::send(std::span<const std::byte> bytes) const {
     ssize_t sent;
-    do sent = ::send(fd(), batch.data(), batch.size(), 0);
+    do sent = ::send(fd(), bytes.data(), bytes.size(), 0);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return fail_errno(errno, kTalk, {}, "sending the request");
     return {};
@@ -194,43 +186,39 @@ public:
     }
 
 private:
-    std::vector<std::byte> bytes_ = std::vector<std::byte>(kAtOnce * kAcknowledgement);
+    alignas(nlmsghdr) std::array<std::byte, kAtOnce * kAcknowledgement> bytes_;
     std::array<sockaddr_nl, kAtOnce> senders_{};
     std::array<iovec, kAtOnce> parts_{};
     std::array<mmsghdr, kAtOnce> headers_{};
 };
 
-Result<Answer> NetlinkSocket::ask(const Message& message) {
+Result<Answer> NetlinkSocket::ask(Messages message) {
     std::array<Answer, 1> answers;
-    const auto sequence = ++sequence_;
-    VFB_CHECK(send({&message, 1}, sequence));
+    message.number(0, ++sequence_);
+    VFB_CHECK(send(message.bytes(0, 1)));
     for (std::size_t settled = 0; settled == 0;) {
         VFB_TRY(const auto data, receive());
-        settled = sort_in(data, sequence, answers);
+        settled = sort_in(data, sequence_, answers);
     }
     return std::move(answers.front());
 }
 
-Result<std::vector<Answer>> NetlinkSocket::transact(std::span<const Message> messages) {
+Result<std::vector<Answer>> NetlinkSocket::transact(Messages messages) {
     std::vector<Answer> answers(messages.size());
     Acknowledgements received;
-    for (std::size_t begin = 0; begin < messages.size();) {
-        std::size_t end = begin;
-        for (unsigned bytes = 0; end < messages.size() && end - begin < kMostMessages; ++end) {
-            bytes += NLMSG_ALIGN(nlmsg_hdr(messages[end].get())->nlmsg_len);
-            if (bytes > kMostBytes && end > begin) break;
-        }
-        const auto part = messages.subspan(begin, end - begin);
-        const auto first = sequence_ + 1;
-        sequence_ += static_cast<std::uint32_t>(part.size());
-        VFB_CHECK(send(part, first));
-        const auto into = std::span(answers).subspan(begin, part.size());
-        for (std::size_t settled = 0; settled < part.size();) {
-            VFB_TRY(const auto more, received.receive(fd(), first, into));
+    const auto first = sequence_ + 1;
+    for (std::size_t i = 0; i < messages.size(); ++i) messages.number(i, ++sequence_);
+    for (std::size_t begin = 0, end = 0; begin < messages.size(); begin = end) {
+        const std::size_t most = messages.start(begin) + kMostBytes;
+        do ++end;
+        while (end < messages.size() && messages.start(end + 1) <= most &&
+               end - begin < kMostMessages);
+        VFB_CHECK(send(messages.bytes(begin, end)));
+        for (std::size_t settled = begin; settled < end;) {
+            VFB_TRY(const auto more, received.receive(fd(), first, answers));
             if (more == 0) VFB_CHECK(wait());
             settled += more;
         }
-        begin = end;
     }
     return answers;
 }

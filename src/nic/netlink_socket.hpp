@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "link_message.hpp"
+#include "messages.hpp"
 
 struct nl_sock;
 
@@ -28,13 +28,13 @@ public:
     // `protocol`: NETLINK_ROUTE or NETLINK_GENERIC.
     static Result<NetlinkSocket> open(int protocol);
 
-    // Sends one message (with NLM_F_ACK); the answer may have any length. An Error means here and
-    // below that the answer is unknown, not that the request was refused.
-    Result<Answer> ask(const Message& message);
-    // Sends all messages (each with NLM_F_ACK, and answered by nothing but that) in as few sends as
-    // the socket takes, and returns their answers in order. The kernel works on them one after
-    // another within the send: this blocks as long as drivers do.
-    Result<std::vector<Answer>> transact(std::span<const Message> messages);
+    // Sends one message, whose answer may have any length. An Error means here and below that the
+    // answer is unknown, not that the request was refused.
+    Result<Answer> ask(Messages message);
+    // Sends all messages, of which none is answered by more than an acknowledgement, in as few
+    // sends as the socket takes, and returns their answers in order. The kernel works on them one
+    // after another within the send: this blocks as long as drivers do.
+    Result<std::vector<Answer>> transact(Messages messages);
 
 private:
     class Acknowledgements;
@@ -44,8 +44,7 @@ private:
     explicit NetlinkSocket(std::unique_ptr<nl_sock, FreeSocket> socket);
 
     [[nodiscard]] int fd() const;
-    [[nodiscard]] Result<> send(std::span<const Message> messages,
-                                std::uint32_t first_sequence) const;
+    [[nodiscard]] Result<> send(std::span<const std::byte> bytes) const;
     [[nodiscard]] Result<> wait() const;
     [[nodiscard]] Result<std::vector<std::byte>> receive() const;
 

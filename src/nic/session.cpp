@@ -57,9 +57,8 @@ Result<bool> Session::set_up(int ifindex, bool up) {
     VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
     if (before.up == up) return before.up;
     const auto operation = fmt::format("set {} {}", before.name, up ? "up" : "down");
-    VFB_TRY(auto request, set_up_message(ifindex, up));
     // The driver has opened or closed the device when the kernel acknowledges.
-    VFB_TRY(const auto answer, impl_->socket.ask(request));
+    VFB_TRY(const auto answer, impl_->socket.ask(set_up_message(ifindex, up)));
     if (answer.errnum != 0) return fail_errno(answer.errnum, operation, before.name, answer.text);
     VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
     if (after.up != up)

@@ -23,7 +23,7 @@ std::unexpected<Error> no_range(const Attribute& attribute, std::string_view tex
 std::optional<std::uint64_t> number_from(const Attribute& attribute, std::string_view text) {
     VfAttributes parsed;
     // By itself: a least rate is compared with the most elsewhere.
-    if (!attribute.parse(text, parsed) || !attribute.valid(parsed)) return std::nullopt;
+    if (!attribute.parse(text, parsed) || !is_valid(attribute, parsed)) return std::nullopt;
     return attribute.number(parsed);
 }
 

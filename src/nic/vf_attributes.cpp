@@ -84,7 +84,7 @@ std::vector<std::string> names_of(const VfAttributes& attributes) {
 
 Result<> validate(const VfAttributes& attributes) {
     for (const auto& attribute : attribute_table()) {
-        if (attribute.valid(attributes)) continue;
+        if (is_valid(attribute, attributes)) continue;
         const std::string name(attribute.info.name);
         return fail(
             Code::invalid, "set " + name, name,
@@ -108,7 +108,7 @@ Result<> set_from_text(VfAttributes& attributes, std::string_view name, std::str
         return fail(Code::not_found, fmt::format("set {:?}", name.substr(0, 32)), {},
                     "there is no such attribute");
     VfAttributes parsed;
-    if (!attribute->parse(text, parsed) || !attribute->valid(parsed))
+    if (!attribute->parse(text, parsed) || !is_valid(*attribute, parsed))
         return fail(Code::invalid, "set " + std::string(name), std::string(name),
                     fmt::format("{:?} is not {}", text.substr(0, 64), attribute->info.expected));
     attribute->copy(attributes, parsed);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 
 #include "base/deadline.hpp"
 #include "link_query.hpp"
@@ -36,6 +35,7 @@ private:
 
 std::vector<Change> plan(const VfAttributes& wanted, const VfAttributes& before) {
     std::vector<Change> changes;
+    changes.reserve(4);
     for (const auto& attribute : attribute_table()) {
         if (!differs(attribute, wanted, before)) continue;
         const auto same = std::ranges::find(changes, attribute.encode, &Change::encode);
@@ -43,7 +43,7 @@ std::vector<Change> plan(const VfAttributes& wanted, const VfAttributes& before)
             same->attributes.push_back(&attribute);
         else
             changes.push_back(
-                {.encode = attribute.encode, .attributes = {&attribute}, .answer = {}});
+                {.encode = attribute.encode, .attributes = Rows(&attribute), .answer = {}});
     }
     return changes;
 }
@@ -78,7 +78,7 @@ struct Task {
     [[nodiscard]] std::vector<const Attribute*> open(const VfAttributes& actual) const {
         std::vector<const Attribute*> open;
         for (const auto& attribute : attribute_table())
-            if (attribute.is_set(actual) && differs(attribute, *wanted, actual) &&
+            if (differs(attribute, *wanted, actual) && attribute.is_set(actual) &&
                 std::ranges::find(unsupported, attribute.info.name) == unsupported.end())
                 open.push_back(&attribute);
         return open;
@@ -90,6 +90,8 @@ struct Sent {
     Task* task;
     Change* change;
 };
+
+constexpr std::size_t kMessage = 80;  // about as long as one is
 
 class VfWrites {
 public:
@@ -141,14 +143,11 @@ void VfWrites::begin(Task& task) const {
 
 // One message a change, as few sends as there can be.
 Result<> VfWrites::send(const std::vector<Sent>& messages, VfAttributes Task::* values) {
-    std::vector<Message> built;
-    built.reserve(messages.size());
-    for (const auto& [task, change] : messages) {
-        VFB_TRY(auto message,
-                set_vf_message(link_.ifindex, task->index, change->encode, task->*values));
-        built.push_back(std::move(message));
-    }
-    VFB_TRY(auto answers, socket_.transact(built));
+    Messages built;
+    built.reserve(messages.size(), kMessage);
+    for (const auto& [task, change] : messages)
+        add_set_vf(built, link_.ifindex, task->index, change->encode, task->*values);
+    VFB_TRY(auto answers, socket_.transact(std::move(built)));
     for (std::size_t i = 0; i < messages.size(); ++i)
         messages[i].change->answer = std::move(answers[i]);
     return {};
@@ -201,13 +200,12 @@ void VfWrites::take_back() {
 
 Error VfWrites::disagreement(const Task& task, const VfAttributes& actual,
                              const std::vector<const Attribute*>& open) const {
-    Change change{.encode = nullptr, .attributes = open, .answer = {}};
     std::string reads;
     for (const auto* attribute : open)
         reads += fmt::format(" {}={}", attribute->info.name, attribute->format(actual));
     return {.code = Code::timeout,
             .errnum = 0,
-            .operation = set_operation(change, link_, task.index, task.all),
+            .operation = set_operation(open, link_, task.index, task.all),
             .subject = vf_name(link_, task.index),
             .reason = fmt::format("the kernel took it, but after {} ms it still reads{}",
                                   timeout_.count(), reads),
@@ -247,15 +245,17 @@ Result<> VfWrites::read_back() {
 }
 
 Result<std::vector<Result<WriteReport>>> VfWrites::run(std::span<const VfRequest> requests) {
-    std::set<unsigned> seen;
+    std::vector<bool> seen(link_.vf_count.value_or(0));
     tasks_.reserve(requests.size());
     for (const auto& request : requests) {
         auto& task = tasks_.emplace_back(Task{.index = request.index, .wanted = &request.wanted});
-        if (seen.insert(task.index).second)
-            begin(task);
-        else
+        const bool again = task.index < seen.size() && seen[task.index];
+        if (task.index < seen.size()) seen[task.index] = true;
+        if (again)
             task.result = fail(Code::invalid, "set attributes of " + vf_name(link_, task.index),
                                vf_name(link_, task.index), "it is asked for twice at once");
+        else
+            begin(task);
     }
     VFB_CHECK(apply());
     for (auto& task : tasks_)

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "netlink_socket.hpp"
+#include "nic/vf_attributes.hpp"
 
 namespace vfb::nic {
 

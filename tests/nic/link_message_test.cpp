@@ -225,9 +225,13 @@ TEST(LinkMessage, SendsWhatItUnderstands) {
     all.port_guid = Guid{0x0200'0000'0000'0002};
     VfAttributes read;
     for (const auto& attribute : attribute_table()) {
-        const auto message = set_vf_message(7, 5, attribute.encode, all);
-        ASSERT_TRUE(message);
-        nlmsghdr* const header = nlmsg_hdr(message->get());
+        Messages messages;
+        add_set_vf(messages, 7, 5, attribute.encode, all);
+        ASSERT_EQ(messages.size(), 1U);
+        const auto bytes = messages.bytes(0, 1);
+        Bytes copy(bytes.begin(), bytes.end());
+        auto* const header = reinterpret_cast<nlmsghdr*>(copy.data());
+        EXPECT_EQ(header->nlmsg_len, copy.size());
         auto* const list = nlmsg_find_attr(header, sizeof(ifinfomsg), IFLA_VFINFO_LIST);
         ASSERT_NE(list, nullptr);
         const auto* const info = static_cast<const nlattr*>(nla_data(list));
@@ -237,6 +241,24 @@ TEST(LinkMessage, SendsWhatItUnderstands) {
         EXPECT_EQ(index_of_vf(info).value_or(5), 5U);
     }
     EXPECT_EQ(read, all);
+}
+
+TEST(Messages, StandOneBehindTheOther) {
+    Messages messages;
+    ifinfomsg info{};
+    messages.begin(RTM_SETLINK, info);
+    messages.put<std::uint8_t>(IFLA_VF_MAC, 1);
+    messages.begin(RTM_GETLINK, info);
+    messages.put_text(IFLA_IFNAME, "eth0");
+    messages.number(1, 9);
+    ASSERT_EQ(messages.size(), 2U);
+    EXPECT_EQ(messages.start(1), 40U) << "a byte is padded to four";
+    EXPECT_EQ(messages.bytes(0, 2).size(), 84U);
+    nlmsghdr second;
+    std::memcpy(&second, messages.bytes(1, 2).data(), sizeof second);
+    EXPECT_EQ(second.nlmsg_len, 44U);
+    EXPECT_EQ(second.nlmsg_seq, 9U);
+    EXPECT_EQ(second.nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
 }
 
 TEST(VfOfLink, SaysWhatIsMissing) {

@@ -15,7 +15,7 @@ Change change_of(std::string_view name, int errnum, std::string text = {}) {
     for (const auto& attribute : attribute_table())
         if (attribute.info.name == name)
             return {.encode = attribute.encode,
-                    .attributes = {&attribute},
+                    .attributes = Rows(&attribute),
                     .answer = {.errnum = errnum, .text = std::move(text), .message = {}}};
     ADD_FAILURE() << name;
     return {};
