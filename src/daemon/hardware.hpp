@@ -13,6 +13,7 @@
 
 #include "broker/broker.hpp"
 #include "scrubber.hpp"
+#include "wire.hpp"
 #include "worker.hpp"
 #include "world.hpp"
 
@@ -24,6 +25,7 @@ struct PfStatus {
     State state = State::missing;
     std::optional<pci::Address> address;
     std::optional<Error> problem;
+    PfSettings settings{};  // it was last asked to have
 };
 std::string_view to_string(PfStatus::State state);
 
@@ -69,6 +71,9 @@ public:
 private:
     void match_pfs();
     void prepare(const broker::PfConfig& pf);
+    PfSettings wanted_settings(const broker::PfConfig& pf, const pci::Address& address);
+    // A PF that is ready, but for what the configuration says since.
+    bool is_to_be_set(const std::string& name, const PfStatus& status);
     void prepared(const std::string& name, const pci::Address& address, Result<WorkerReply> reply);
     Result<> record(const std::string& name, const pci::Address& address,
                     const proto::Json& parameters);

@@ -30,6 +30,7 @@ Messages set_mtu_message(int ifindex, std::uint32_t mtu);
 struct Link {
     int ifindex = 0;
     std::string name;
+    std::string driver;    // only known when somebody asked: driver_of()
     bool up = false;       // IFF_UP
     bool carrier = false;  // IFF_LOWER_UP
     std::uint32_t mtu = 0;

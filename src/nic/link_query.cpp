@@ -2,13 +2,32 @@
 #include "link_query.hpp"
 
 #include <fmt/format.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
+
+#include "base/unique_fd.hpp"
 
 namespace vfb::nic {
 
 std::string vf_name(const Link& link, unsigned index) {
     return fmt::format("VF {} of {}", index, link.name);
+}
+
+std::string driver_of(const std::string& netdev) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ethtool_drvinfo info{};
+    info.cmd = ETHTOOL_GDRVINFO;
+    ifreq request{};
+    netdev.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
+    request.ifr_data = reinterpret_cast<char*>(&info);
+    if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return {};
+    return {info.driver, strnlen(info.driver, sizeof(info.driver))};
 }
 
 Result<Link> read_link(NetlinkSocket& socket, int ifindex) {

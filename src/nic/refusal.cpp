@@ -99,6 +99,8 @@ Error refusal(const Change& change, const Link& link, unsigned index, const VfAt
                 .reason = std::string(why != nullptr ? why->reason : ""),
                 .hint = std::string(why != nullptr ? why->hint : ""),
                 .cause = nullptr};
+    if (change.unsupported() && !link.driver.empty())
+        error.reason = "not supported by " + link.driver;
     // The driver's own words know better than the table.
     if (!change.answer.text.empty()) error.reason = change.answer.text;
     return error;

@@ -66,4 +66,19 @@ Result<bool> Session::set_up(int ifindex, bool up) {
     return before.up;
 }
 
+Result<std::uint32_t> Session::set_mtu(int ifindex, std::uint32_t mtu) {
+    VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
+    if (before.mtu == mtu) return before.mtu;
+    const auto operation = fmt::format("set the MTU of {} to {}", before.name, mtu);
+    VFB_TRY(const auto answer, impl_->socket.ask(set_mtu_message(ifindex, mtu)));
+    if (answer.errnum != 0)
+        return fail_errno(answer.errnum, operation, before.name, answer.text,
+                          "ip -d link show tells the least and the most (minmtu, maxmtu)");
+    VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
+    if (after.mtu != mtu)
+        return fail(Code::failed, operation, before.name,
+                    fmt::format("the kernel took it, but it reads {}", after.mtu));
+    return before.mtu;
+}
+
 }  // namespace vfb::nic

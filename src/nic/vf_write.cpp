@@ -104,7 +104,7 @@ private:
     void begin(Task& task) const;
     Result<> send(const std::vector<Sent>& messages, VfAttributes Task::* values);
     Result<> apply();
-    void sort_answers(Task& task) const;
+    void sort_answers(Task& task);
     void take_back();
     Result<> read_back();
     void compare(Task& task, const Link& now, bool last) const;
@@ -170,13 +170,15 @@ Result<> VfWrites::apply() {
     return {};
 }
 
-void VfWrites::sort_answers(Task& task) const {
+void VfWrites::sort_answers(Task& task) {
     for (const auto& change : task.changes) {
         if (change.answer.errnum == 0) continue;
-        if (task.tolerates(change))
+        if (task.tolerates(change)) {
             std::ranges::move(change.names(), std::back_inserter(task.unsupported));
-        else
-            task.errors.push_back(refusal(change, link_, task.index, task.all));
+            continue;
+        }
+        if (change.unsupported() && link_.driver.empty()) link_.driver = driver_of(link_.name);
+        task.errors.push_back(refusal(change, link_, task.index, task.all));
     }
 }
 

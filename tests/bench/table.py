@@ -15,9 +15,9 @@ FIGURES = {
     "lease_p50": ("lease to descriptors in hand, p50", "the same system calls bare", "x", 3),
     "lease_p99": ("lease to descriptors in hand, p99", "the same system calls bare", "x", 5),
     "provision": ("create and bind 2 PFs x 7 VFs", "bare sysfs writes", "x", 1.15),
-    "attributes": ("set 3 attributes of 256 VFs and read them back",
+    "attributes": ("set and read back 3 attributes of 256 VFs",
                    "the same netlink messages bare, in one batch", "x", 2),
-    "attributes_ip": ("the same", "`ip link set` for each", "times faster", 500),
+    "attributes_ip": ("set 3 attributes of 256 VFs", "`ip link set` for each", "times faster", 500),
     "memory": ("daemon's resident memory with 4,096 functions", "", "MiB", 12),
     "wakeups": ("wake-ups of the idle daemon in 10 s", "", "", 0),
 }

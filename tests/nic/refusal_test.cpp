@@ -50,6 +50,16 @@ TEST_F(Refusal, NamesValueAndVf) {
     EXPECT_THAT(error.hint, HasSubstr("default"));
 }
 
+TEST_F(Refusal, SaysWhichDriverDoesNotHaveIt) {
+    link.driver = "igb";
+    values.rss_query = true;
+    EXPECT_EQ(of("rss_query", EOPNOTSUPP).message(),
+              "cannot set rss_query=true on VF 3 of pf0: not supported by igb: Operation not "
+              "supported");
+    EXPECT_EQ(of("rss_query", EIO).message(),
+              "cannot set rss_query=true on VF 3 of pf0: Input/output error");
+}
+
 TEST_F(Refusal, TellsTheReasonsOfARateApart) {
     values.max_tx_rate = 5000;
     EXPECT_THAT(of("max_tx_rate", EINVAL).hint, HasSubstr("link speed"));

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <thread>
 
+#include "nic/devlink.hpp"
 #include "nic/vf_attributes.hpp"
 
 namespace vfb::nic {
@@ -176,6 +177,7 @@ TEST_F(Igb, NamesWhatTheDriverCannotDo) {
     wanted.link_state = LinkState::disable;
     const auto error = refused(wanted);
     EXPECT_EQ(error.code, Code::unsupported);
+    EXPECT_THAT(error.message(), HasSubstr("not supported by igb"));
     EXPECT_THAT(error.message(), HasSubstr("set link_state=disable on VF 1 of " + name_));
     EXPECT_FALSE(error.hint.empty());
 
@@ -325,6 +327,46 @@ TEST_P(Netdevsim, ReadsAllAndWritesTheLast) {
 
 // 222: a list with counters wraps; 335: one without.
 INSTANTIATE_TEST_SUITE_P(Sizes, Netdevsim, testing::Values(1U, 335U, 1000U, 1024U));
+
+// ---- devlink
+
+TEST_F(Igb, HasNoSwitchToChoose) {
+    auto devlink = Devlink::open("pci", "0000:01:00.0");
+    // The stock kernel loads devlink with the first driver that has it.
+    const auto error = devlink ? devlink->eswitch_mode().error() : devlink.error();
+    EXPECT_EQ(error.code, Code::unsupported) << error.message();
+}
+
+TEST_F(Igb, SetsTheMtuOfThePf) {
+    const auto before = session().set_mtu(ifindex_, 2000);
+    ASSERT_TRUE(before) << before.error().message();
+    EXPECT_EQ(session().set_mtu(ifindex_, *before).value(), 2000U);
+    const auto refused = session().set_mtu(ifindex_, 60'000);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("set the MTU of " + name_ + " to 60000"));
+    EXPECT_EQ(session().set_mtu(99999, 1500).error().code, Code::lost);
+}
+
+class Switch : public Netdevsim {};
+
+TEST_P(Switch, ChangesItsModeAndBack) {
+    auto devlink = Devlink::open("netdevsim", "netdevsim1");
+    ASSERT_TRUE(devlink) << devlink.error().message();
+    EXPECT_EQ(devlink->eswitch_mode().value(), EswitchMode::legacy);
+    EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::switchdev).value(), EswitchMode::legacy);
+    EXPECT_EQ(devlink->eswitch_mode().value(), EswitchMode::switchdev);
+    EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::switchdev).value(), EswitchMode::switchdev);
+    EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::legacy).value(), EswitchMode::switchdev);
+    EXPECT_EQ(devlink->eswitch_mode().value(), EswitchMode::legacy);
+
+    auto nobody = Devlink::open("netdevsim", "netdevsim7");
+    ASSERT_TRUE(nobody);
+    EXPECT_EQ(nobody->eswitch_mode().error().code, Code::unsupported);
+    EXPECT_THAT(nobody->set_eswitch_mode(EswitchMode::legacy).error().message(),
+                HasSubstr("switch mode of netdevsim7"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Switch, testing::Values(4U));
 
 class ManyVfs : public Netdevsim {
 protected:

@@ -32,7 +32,9 @@ struct StoredPf {
     pci::Address address;  // of the hardware that the name meant
     bool created_vfs = false;
     bool autoprobe = true;       // sriov_drivers_autoprobe before the VFs were created
-    std::optional<bool> was_up;  // whether the netdev was up; absent: not touched
+    std::optional<bool> was_up;  // whether the netdev was up; absent here and below: not touched
+    std::optional<std::uint32_t> mtu;  // of the netdev
+    std::optional<nic::EswitchMode> eswitch_mode;
 };
 
 class Store {

@@ -161,6 +161,9 @@ public:
                                                         std::chrono::milliseconds timeout);
     // Sets or clears IFF_UP (does not wait for carrier). Returns whether it was up before.
     Result<bool> set_up(int ifindex, bool up);
+    // Sets the MTU (bytes) and reads it back. Returns what it was before. A PF's bounds that of its
+    // VFs, which their guests set.
+    Result<std::uint32_t> set_mtu(int ifindex, std::uint32_t mtu);
 
 private:
     struct Impl;
