@@ -19,6 +19,7 @@ namespace {
 constexpr const char* kNumVfs = "sriov_numvfs";
 constexpr const char* kTotalVfs = "sriov_totalvfs";
 constexpr const char* kAutoprobe = "sriov_drivers_autoprobe";
+constexpr const char* kMsixCount = "sriov_vf_msix_count";
 
 // What an errno of a write to sriov_numvfs means (drivers/pci/iov.c and the PF drivers).
 struct Cause {
@@ -184,6 +185,27 @@ Result<bool> read_autoprobe(const SysRoot& root, const Address& pf) {
 Result<> write_autoprobe(const SysRoot& root, const Address& pf, bool on) {
     VFB_TRY(const auto dir, open_function(root, pf, fmt::format("set {} of {}", kAutoprobe, pf)));
     return dir.write(kAutoprobe, on ? "1" : "0");
+}
+
+Result<> set_msix_vectors(const SysRoot& root, const Address& pf, const Address& vf,
+                          unsigned count) {
+    const auto operation = fmt::format("give {} {} MSI-X vectors", vf, count);
+    VFB_TRY(const auto dir, open_function(root, vf, operation));
+    VFB_TRY(const auto physical, open_function(root, pf, operation));
+    VFB_TRY(const auto driver, physical.link_name("driver"));
+    const auto unsupported = [&] {
+        return fail(Code::unsupported, operation, vf.str(),
+                    driver ? "not supported by " + *driver : "no driver is bound to its PF",
+                    "leave msix_vectors out of the pool");
+    };
+    if (!dir.exists(kMsixCount)) return unsupported();
+    auto written = dir.write(kMsixCount, std::to_string(count));
+    if (written) return {};
+    if (written.error().errnum == EOPNOTSUPP) return unsupported();
+    const auto total = physical.read_number_optional("sriov_vf_total_msix");
+    return fail_errno(written.error().errnum, operation, vf.str(),
+                      total && *total ? fmt::format("its PF has {} for all its VFs", **total) : "",
+                      "ask for fewer, or have fewer VFs");
 }
 
 Result<std::vector<Address>> list_vfs(const SysRoot& root, const Address& pf) {

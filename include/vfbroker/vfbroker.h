@@ -115,6 +115,9 @@ typedef struct vfb_lease_options {
     int64_t max_tx_rate;       /* Mbit/s; 0: no bound; -1: unset */
     vfb_switch spoof_check;
     vfb_switch trust;
+    vfb_switch rss_query;  /* the guest may ask for the RSS key and table */
+    const char* node_guid; /* `02:00:00:00:00:00:00:01`, only with count 1; NULL: unset */
+    const char* port_guid; /* the same */
 } vfb_lease_options;
 
 #define VFB_LEASE_OPTIONS_INIT  \
@@ -134,7 +137,10 @@ typedef struct vfb_lease_options {
      -1,                        \
      -1,                        \
      VFB_UNSET,                 \
-     VFB_UNSET}
+     VFB_UNSET,                 \
+     VFB_UNSET,                 \
+     NULL,                      \
+     NULL}
 
 /* Leases functions of `pool`; `options` NULL is VFB_LEASE_OPTIONS_INIT. Free the handle with
  * vfb_lease_free() or vfb_release(). VFB_EXHAUSTED: the pool has too few free functions now. */

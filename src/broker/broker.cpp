@@ -203,12 +203,14 @@ void Broker::mark_preparing(const SlotKey& key) {
     }
 }
 
-void Broker::mark_clean(const SlotKey& key, const nic::VfAttributes& attributes) {
+void Broker::mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
+                        std::vector<std::string> unsupported) {
     Slot* s = slot(key);
     if (s == nullptr || s->lease || !s->address) return;
     s->state = SlotState::clean;
     s->problem.reset();
     s->attributes = attributes;
+    s->unsupported = std::move(unsupported);
 }
 
 void Broker::mark_dirty(const SlotKey& key, Error why) {
@@ -245,14 +247,17 @@ Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::i
     lease.owner = {.kind = choice.request.owner, .uid = caller.uid, .process = caller.process};
     lease.hand_off = choice.request.hand_off;
     lease.since = now;
+    std::size_t position = 0;
     for (const SlotKey& key : choice.slots) {
         const Slot* s = find(key);
         if (s == nullptr || s->state != SlotState::clean || s->lease)
             return fail(Code::busy, "lease " + key.str(), key.str(), "it is not free any more");
-        lease.functions.push_back({.slot = key,
-                                   .address = *s->address,
-                                   .generation = s->generation + 1,
-                                   .attributes = s->attributes});
+        lease.functions.push_back(
+            {.slot = key,
+             .address = *s->address,
+             .generation = s->generation + 1,
+             .attributes = nic::overlay(s->attributes, choice.to_write[position])});
+        ++position;
     }
     VFB_CHECK(store_.put_lease(lease));
     last_lease_ = lease.id;
@@ -318,7 +323,11 @@ nic::VfAttributes Broker::default_attributes(const Config& config, const SlotKey
     nic::VfAttributes attributes = nic::safe_defaults();
     if (const PoolConfig* pool = config.pool_of(key.pf, key.index))
         attributes = nic::overlay(attributes, pool->attributes);
-    if (pf_identity_) attributes.mac = nic::stable_mac(machine_, pf_identity_(key.pf), key.index);
+    if (!pf_identity_) return attributes;
+    const auto pf = pf_identity_(key.pf);
+    attributes.mac = nic::stable_mac(machine_, pf, key.index);
+    attributes.node_guid = nic::stable_guid(machine_, pf, key.index, "node");
+    attributes.port_guid = nic::stable_guid(machine_, pf, key.index, "port");
     return attributes;
 }
 

@@ -134,6 +134,28 @@ unsigned Broker::functions_of(uid_t uid, const std::string& pool) const {
 
 namespace {
 
+// Which attributes a user of the pool may set, and to what.
+Result<> check_attributes(const LeaseRequest& request, const PoolConfig& pool) {
+    const std::string operation = operation_of(request);
+    for (const std::string& attribute : nic::names_of(request.attributes)) {
+        if (!pool.tenant_may(attribute))
+            return fail(Code::denied, operation, pool.name,
+                        fmt::format("the pool does not let its users set {}", attribute),
+                        fmt::format("an administrator can add it to tenant_may_set at {}",
+                                    pool.location.str()));
+        const auto* const limit = pool.tenant_limit(attribute);
+        if (limit == nullptr || limit->allows(*nic::value_number(request.attributes, attribute)))
+            continue;
+        return fail(
+            Code::denied, operation, pool.name,
+            fmt::format("{} is not among what the pool lets its users set {} to: {}",
+                        *nic::value_text(request.attributes, attribute), attribute, limit->str()),
+            fmt::format("ask for one of these, or have tenant_limits changed at {}",
+                        pool.location.str()));
+    }
+    return {};
+}
+
 Result<> check_policy(const LeaseRequest& request, const Caller& caller, const PoolConfig& pool,
                       unsigned already) {
     const std::string operation = operation_of(request);
@@ -147,6 +169,10 @@ Result<> check_policy(const LeaseRequest& request, const Caller& caller, const P
         return fail(Code::invalid, operation, pool.name,
                     "one MAC address cannot be given to several functions",
                     "lease them one by one, or without a MAC address");
+    if (request.count > 1 && (request.attributes.node_guid || request.attributes.port_guid))
+        return fail(Code::invalid, operation, pool.name,
+                    "one GUID cannot be given to several functions",
+                    "lease them one by one, or without a GUID");
     const unsigned quota = pool.max_functions_per_user;
     if (caller.uid != 0 && quota != 0 && already + request.count > quota)
         return fail(Code::denied, operation, pool.name,
@@ -154,13 +180,7 @@ Result<> check_policy(const LeaseRequest& request, const Caller& caller, const P
                                 caller.uid, already, quota),
                     "release one: vfbroker leases");
     if (caller.uid == 0) return {};
-    for (const std::string& attribute : nic::differing(request.attributes, {}))
-        if (!pool.tenant_may(attribute))
-            return fail(Code::denied, operation, pool.name,
-                        fmt::format("the pool does not let its users set {}", attribute),
-                        fmt::format("an administrator can add it to tenant_may_set at {}",
-                                    pool.location.str()));
-    return {};
+    return check_attributes(request, pool);
 }
 
 Result<std::uint64_t> bounded_memory_lock(const LeaseRequest& request, const Caller& caller,
@@ -197,6 +217,29 @@ Result<vfio::Backend> pick_backend(const LeaseRequest& request, const PoolConfig
 
 }  // namespace
 
+// A MAC address is one function's: that of a lease, its own, or one that it is still being cleaned
+// of. nullptr: none here has it, what else the host has is asked when it is written.
+Result<const Slot*> Broker::slot_with_mac(const LeaseRequest& request,
+                                          const PoolConfig& pool) const {
+    const auto taken = [&](const std::string& who) {
+        return fail(Code::busy, operation_of(request), pool.name,
+                    fmt::format("MAC address {} belongs to {}", request.attributes.mac->str(), who),
+                    "choose another, or leave it out");
+    };
+    for (const auto& [id, lease] : leases_)
+        for (const LeasedFunction& function : lease.functions)
+            if (!function.lost && function.attributes.mac == request.attributes.mac)
+                return taken(fmt::format("{} of lease {}", function.address, id));
+    for (const auto& [key, slot] : slots_) {
+        if (slot.attributes.mac != request.attributes.mac || slot.lease) continue;
+        if (slot.state == SlotState::clean && slot.pool == pool.name) return &slot;
+        return taken(fmt::format("{} ({}, {})", slot.address ? slot.address->str() : key.str(),
+                                 slot.pool.empty() ? "in no pool" : "pool " + slot.pool,
+                                 to_string(slot.state)));
+    }
+    return nullptr;
+}
+
 Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
                               const vfio::Support& support) const {
     const PoolConfig* pool = config_.find_pool(request.pool);
@@ -204,15 +247,10 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
         return fail(Code::not_found, operation_of(request), request.pool, "there is no such pool",
                     list_of(config_.pools));
     VFB_CHECK(check_policy(request, caller, *pool, functions_of(caller.uid, pool->name)));
-    if (request.attributes.mac)
-        for (const auto& [key, slot] : slots_)
-            if (slot.attributes.mac == request.attributes.mac && slot.lease)
-                return fail(
-                    Code::busy, operation_of(request), pool->name,
-                    fmt::format("MAC address {} belongs to {} of lease {}",
-                                request.attributes.mac->str(),
-                                slot.address ? slot.address->str() : key.str(), *slot.lease),
-                    "choose another, or leave it out");
+    const Slot* wanted_slot = nullptr;
+    if (request.attributes.mac) {
+        VFB_TRY(wanted_slot, slot_with_mac(request, *pool));
+    }
     Choice choice;
     choice.request = request;
     VFB_TRY(choice.memory_lock, bounded_memory_lock(request, caller, memory_lock_max(*pool)));
@@ -222,6 +260,8 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     std::size_t too_large = 0;
     for (Unit& unit : units_of(slots_, pool->name)) {
         if (!is_free(*this, unit, pool->name)) continue;
+        // Who wants the address that a function has gets that function.
+        if (wanted_slot != nullptr && std::ranges::find(unit, wanted_slot) == unit.end()) continue;
         if (unit.size() > request.count)
             too_large = unit.size();
         else

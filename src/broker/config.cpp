@@ -197,6 +197,23 @@ bool PoolConfig::tenant_may(std::string_view attribute) const {
     return std::ranges::find(tenant_may_set, attribute) != tenant_may_set.end();
 }
 
+const TenantLimit* PoolConfig::tenant_limit(std::string_view attribute) const {
+    const auto found = std::ranges::find(tenant_limits, attribute, &TenantLimit::attribute);
+    return found == tenant_limits.end() ? nullptr : &*found;
+}
+
+bool TenantLimit::allows(std::uint64_t value) const {
+    return std::ranges::any_of(ranges, [&](const nic::ValueRange& range) {
+        return range.first <= value && value <= range.last;
+    });
+}
+
+std::string TenantLimit::str() const {
+    std::string text;
+    for (const auto& range : ranges) text += (text.empty() ? "" : ", ") + range.text;
+    return text;
+}
+
 const PfConfig* Config::find_pf(std::string_view name) const {
     return find_named(pfs, name);
 }

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::int64_t kMostVfs = 65535;       // NumVFs of the SR-IOV capability has 16 bits
 constexpr std::int64_t kMostIds = 4294967294;  // -1 is "no id"
+constexpr std::int64_t kLeastMtu = 68;         // RFC 791
+constexpr std::int64_t kMostMtu = 65535;
+constexpr std::int64_t kMostVectors = 2048;  // of MSI-X, 11 bits
 
 // ---- [pf.NAME]
 
@@ -49,6 +52,16 @@ std::optional<nic::MacAddress> permanent_mac(TableReader& reader) {
     return std::nullopt;
 }
 
+std::optional<nic::EswitchMode> eswitch_mode(TableReader& reader) {
+    const auto text = reader.text("eswitch_mode");
+    if (!text) return std::nullopt;
+    const auto mode = nic::eswitch_mode_from_string(*text);
+    if (!mode)
+        reader.bad("eswitch_mode", quoted(*text) + " is not one of legacy, switchdev",
+                   did_you_mean(*text, {"legacy", "switchdev"}));
+    return mode;
+}
+
 bool has_selector(const toml::table& table) {
     constexpr std::array kSelectors{"address", "slot", "mac", "driver", "vendor", "device"};
     return std::ranges::any_of(kSelectors, [&](const char* key) { return table.contains(key); });
@@ -56,7 +69,9 @@ bool has_selector(const toml::table& table) {
 
 PfConfig parse_pf(const FileContext& context, const std::string& name, const toml::table& table) {
     TableReader reader(context, table, "[pf." + name + "]");
-    PfConfig pf{.name = name, .selector = {}, .location = context.at(table.source())};
+    PfConfig pf;
+    pf.name = name;
+    pf.location = context.at(table.source());
     pf.selector = {.address = address(reader),
                    .slot = kernel_name(reader, "slot"),
                    .mac = permanent_mac(reader),
@@ -65,6 +80,9 @@ PfConfig parse_pf(const FileContext& context, const std::string& name, const tom
                    .device = pci_id(reader, "device")};
     pf.vfs = static_cast<unsigned>(reader.number("vfs", 1, kMostVfs).value_or(0));
     pf.link_up = reader.flag("link_up").value_or(true);
+    if (const auto mtu = reader.number("mtu", kLeastMtu, kMostMtu))
+        pf.mtu = static_cast<std::uint32_t>(*mtu);
+    pf.eswitch_mode = eswitch_mode(reader);
     // What is missing most often is only misspelt: saying both would hide the better hint.
     if (!reader.finish()) return pf;
     if (!has_selector(table))
@@ -199,20 +217,25 @@ std::optional<std::string> attribute_text(const toml::node& node, nic::Attribute
     return std::nullopt;
 }
 
+bool is_of_one_vf(std::string_view attribute) {
+    return attribute == "mac" || attribute == "node_guid" || attribute == "port_guid";
+}
+
 nic::VfAttributes parse_attributes(const FileContext& context, const std::string& pool,
                                    const toml::table& table) {
     TableReader reader(context, table, "[pool." + pool + ".attributes]");
     nic::VfAttributes attributes;
     bool good = true;
     for (const auto& info : nic::attribute_infos()) {
-        if (info.name == "mac" && table.contains("mac")) {
-            (void)reader.get("mac");
-            reader.bad("mac", "a pool cannot give all its VFs one address",
+        if (is_of_one_vf(info.name)) {
+            if (!table.contains(info.name)) continue;
+            (void)reader.get(info.name);
+            reader.bad(info.name, "a pool cannot give all its VFs one address",
                        "leave it out: each VF has a stable address of its own, and a lease may ask "
                        "for another");
             continue;
         }
-        const auto* const node = info.name == "mac" ? nullptr : reader.get(info.name);
+        const auto* const node = reader.get(info.name);
         if (node == nullptr) continue;
         const auto text = attribute_text(*node, info.kind);
         if (!text)
@@ -226,6 +249,68 @@ nic::VfAttributes parse_attributes(const FileContext& context, const std::string
     if (const auto valid = nic::validate(attributes); good && !valid)
         reader.report(table, fmt::format("{}: {}", reader.title(), valid.error().message()));
     return attributes;
+}
+
+// ---- [pool.NAME.tenant_limits]
+
+// A range is text, a single value what the attribute itself is.
+std::optional<nic::ValueRange> limit_range(TableReader& reader, const nic::AttributeInfo& info,
+                                           const toml::node& node) {
+    auto text = node.value_exact<std::string>();
+    if (!text) text = attribute_text(node, info.kind);
+    if (!text) {
+        reader.wrong(info.name, std::string(info.expected) + ", or a range of these", node);
+        return std::nullopt;
+    }
+    auto range = nic::range_from_text(info.name, *text);
+    if (range) return std::move(*range);
+    reader.report(node,
+                  fmt::format("'{}' in {}: {}", info.name, reader.title(), range.error().reason));
+    return std::nullopt;
+}
+
+std::optional<TenantLimit> tenant_limit(TableReader& reader, const nic::AttributeInfo& info,
+                                        const toml::node& whole) {
+    TenantLimit limit{.attribute = std::string(info.name), .ranges = {}};
+    bool good = true;
+    reader.each(info.name, "a value, a range, or a list of them", true,
+                [&](const toml::node& node) {
+                    if (auto range = limit_range(reader, info, node))
+                        limit.ranges.push_back(std::move(*range));
+                    else
+                        good = false;
+                });
+    if (!good || whole.is_table()) return std::nullopt;
+    if (limit.ranges.empty()) {
+        reader.bad(info.name, "the list is empty",
+                   fmt::format("to let nobody set it, take '{}' out of tenant_may_set", info.name));
+        return std::nullopt;
+    }
+    std::ranges::sort(limit.ranges, {}, &nic::ValueRange::first);
+    const auto overlap = std::ranges::adjacent_find(
+        limit.ranges, [](const auto& one, const auto& next) { return next.first <= one.last; });
+    if (overlap == limit.ranges.end()) return limit;
+    reader.bad(info.name,
+               fmt::format("{} and {} overlap", quoted(overlap->text), quoted((overlap + 1)->text)),
+               "write them as one");
+    return std::nullopt;
+}
+
+std::vector<TenantLimit> parse_tenant_limits(const FileContext& context, const PoolConfig& pool,
+                                             const toml::table& table) {
+    TableReader reader(context, table, "[pool." + pool.name + ".tenant_limits]");
+    std::vector<TenantLimit> limits;
+    for (const auto& info : nic::attribute_infos()) {
+        const auto* const node = reader.get(info.name);
+        if (node == nullptr) continue;
+        if (!pool.tenant_may(info.name))
+            reader.bad(info.name, "the pool lets nobody set it, so there is nothing to limit",
+                       fmt::format("add '{}' to tenant_may_set, or take the limit out", info.name));
+        else if (auto limit = tenant_limit(reader, info, *node))
+            limits.push_back(std::move(*limit));
+    }
+    (void)reader.finish();
+    return limits;
 }
 
 PoolConfig parse_pool(const FileContext& context, const std::string& name,
@@ -250,6 +335,10 @@ PoolConfig parse_pool(const FileContext& context, const std::string& name,
     pool.reset =
         word(reader, "reset", std::array{ResetPolicy::required, ResetPolicy::if_available});
     pool.drift = word(reader, "drift", std::array{DriftPolicy::report, DriftPolicy::repair});
+    if (const auto vectors = reader.number("msix_vectors", 1, kMostVectors))
+        pool.msix_vectors = static_cast<unsigned>(*vectors);
+    if (const auto* const limits = reader.table("tenant_limits"))
+        pool.tenant_limits = parse_tenant_limits(context, pool, *limits);
     if (const auto* const attributes = reader.table("attributes"))
         pool.attributes = parse_attributes(context, name, *attributes);
     // Known even when it is not given, for the sake of "did you mean".

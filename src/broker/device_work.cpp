@@ -8,7 +8,7 @@
 #include <chrono>
 #include <set>
 
-#include "base/undo.hpp"
+#include "nic/mac_holders.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
 #include "pci/storage_use.hpp"
@@ -18,11 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// virtfnN links are there when the write to sriov_numvfs returns; this is for kernels that defer.
-constexpr auto kCreateTimeout = 10s;
 // Drivers apply a MAC late, some after a round trip to firmware.
 constexpr auto kReadBackTimeout = 2s;
-constexpr auto kAttributeHint = "see `vfbroker show` for what the driver reports";
+// Of 70 billion local addresses of each kind; so many that are taken are no accident.
+constexpr int kMostMacs = 16;
 
 bool is_vfio_driver(const std::optional<std::string>& driver) {
     // Variant drivers are named so too: mlx5_vfio_pci, hisi_acc_vfio_pci, ...
@@ -38,32 +37,6 @@ Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
     if (names.empty()) return 0;
     VFB_TRY(const auto ifindex, device.read_number("net/" + names.front() + "/ifindex"));
     return static_cast<int>(ifindex);
-}
-
-Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
-    PreparedPf prepared;
-    Undo undo([](const Error&) {});  // what cannot be undone stands in the error that is returned
-    VFB_TRY(const int ifindex, pf_ifindex(request.pf));
-    if (request.link_up && ifindex != 0) {
-        const std::scoped_lock lock(nic_mutex_);
-        VFB_TRY(auto session, nic::Session::open());
-        VFB_TRY(prepared.was_up, session.set_up(ifindex, true));
-        if (!*prepared.was_up) undo.add([&] { return set_down_unused(request.pf); });
-    }
-    VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
-    if (prepared.vfs.empty() && request.vfs > 0) {
-        VFB_TRY(prepared.autoprobe, pci::read_autoprobe(root_, request.pf));
-        auto created = pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout);
-        if (!created) return undo.fail(std::move(created).error());
-        prepared.vfs = std::move(*created);
-        prepared.created = true;
-    }
-    undo.commit();
-    for (const auto& vf : prepared.vfs) {
-        VFB_TRY(auto binding, pci::current_binding(root_, vf));
-        prepared.bindings.push_back(std::move(binding));
-    }
-    return prepared;
 }
 
 iommu::Functions DeviceWork::relatives(const pci::Function& function) const {
@@ -164,49 +137,98 @@ Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     if (report.driver == "auto") {
         VFB_TRY(report.driver, pci::best_vfio_driver(root_, request.vf));
     }
-    VFB_TRY(const auto before, pci::bind(root_, request.vf, report.driver));
-    (void)before;  // recorded by the daemon before the first scrub
-
-    report.support = vfio::read_support(root_, request.vf);
-    vfio::Backend backend{};
-    if (request.backend) {
-        backend = *request.backend;
-    } else {
-        VFB_TRY(backend, report.support.preferred());
-    }
-    VFB_TRY(report.device, vfio::reset_and_check(root_, request.vf, backend));
+    VFB_CHECK(bind_and_reset(request, report));
     if (request.reset_required && !report.device.resettable)
         return fail(Code::unsupported, fmt::format("scrub {}", request.vf), request.vf.str(),
                     "the function has no working reset, so what its last owner left in it stays",
                     "set reset = \"if-available\" in its pool if that is acceptable");
 
     VFB_TRY(const int ifindex, pf_ifindex(request.pf));
-    if (ifindex == 0) return report;
-    const std::scoped_lock lock(nic_mutex_);
-    VFB_TRY(auto session, nic::Session::open());
-    VFB_TRY(auto written,
-            session.write(ifindex, request.index, request.attributes, kReadBackTimeout));
-    report.attributes = written.actual;
-    report.unsupported = std::move(written.unsupported);
+    if (ifindex != 0) VFB_CHECK(write_attributes(request, ifindex, report));
     return report;
 }
 
-Result<nic::VfAttributes> DeviceWork::set_attributes(const pci::Address& pf, unsigned index,
-                                                     const nic::VfAttributes& wanted) {
-    VFB_TRY(const int ifindex, pf_ifindex(pf));
-    if (ifindex == 0)
-        return fail(Code::unsupported, fmt::format("set attributes of VF {} of {}", index, pf),
-                    pf.str(), "its physical function is no network interface",
-                    "lease it without attributes");
+Result<> DeviceWork::bind_and_reset(const ScrubRequest& request, ScrubReport& report) {
+    const auto& vf = request.vf;
+    const auto bind = [&]() -> Result<> {
+        // What was there before is recorded by the daemon before the first scrub.
+        VFB_CHECK(pci::bind(root_, vf, report.driver));
+        report.support = vfio::read_support(root_, vf);
+        vfio::Backend backend{};
+        if (request.backend) {
+            backend = *request.backend;
+        } else {
+            VFB_TRY(backend, report.support.preferred());
+        }
+        VFB_TRY(report.device, vfio::reset_and_check(root_, vf, backend));
+        return {};
+    };
+    VFB_CHECK(bind());
+    const auto wanted = request.msix_vectors.value_or(report.device.msix_vectors);
+    if (report.device.msix_vectors == wanted) return {};
+    // The kernel changes it without a driver only; that nobody holds the VF was proven just now.
+    VFB_CHECK(pci::restore(root_, vf, {}));
+    const auto set = pci::set_msix_vectors(root_, request.pf, vf, wanted);
+    VFB_CHECK(bind());
+    if (!set) return std::unexpected(set.error());
+    if (report.device.msix_vectors != wanted)
+        return fail(Code::failed, fmt::format("give {} {} MSI-X vectors", vf, wanted), vf.str(),
+                    fmt::format("the kernel took it, but it has {}", report.device.msix_vectors));
+    return {};
+}
+
+Result<std::optional<Error>> DeviceWork::mac_conflict(int ifindex, unsigned index,
+                                                      const nic::MacAddress& mac) const {
+    VFB_TRY(const auto holders, nic::mac_holders(root_, mac, ifindex, index));
+    if (holders.empty()) return std::nullopt;
+    return fail(Code::busy, fmt::format("give VF {} the MAC address {}", index, mac.str()),
+                mac.str(), fmt::format("{} has it", fmt::join(holders, ", ")),
+                "choose another, or leave it out")
+        .error();
+}
+
+Result<> DeviceWork::write_attributes(const ScrubRequest& request, int ifindex,
+                                      ScrubReport& report) {
     const std::scoped_lock lock(nic_mutex_);
     VFB_TRY(auto session, nic::Session::open());
-    VFB_TRY(auto report, session.write(ifindex, index, wanted, kReadBackTimeout));
-    if (!report.unsupported.empty())
-        return fail(Code::unsupported, fmt::format("set attributes of VF {} of {}", index, pf),
-                    pf.str(),
-                    fmt::format("its driver has no {}", fmt::join(report.unsupported, ", ")),
-                    kAttributeHint);
-    return report.actual;
+    VFB_TRY(const auto before, session.read(ifindex, request.index));
+    auto wanted = request.attributes;
+    // Only InfiniBand has them.
+    if (!before.node_guid) wanted.node_guid.reset();
+    if (!before.port_guid) wanted.port_guid.reset();
+    // Its own stable address may be somebody else's; there are many.
+    for (int i = 0; wanted.mac && wanted.mac != before.mac; ++i) {
+        VFB_TRY(auto conflict, mac_conflict(ifindex, request.index, *wanted.mac));
+        if (!conflict) break;
+        if (i == kMostMacs) return std::unexpected(std::move(*conflict));
+        wanted.mac = nic::next_stable_mac(*wanted.mac);
+    }
+    VFB_TRY(auto written, session.write(ifindex, request.index, wanted, kReadBackTimeout));
+    report.attributes = written.actual;
+    report.unsupported = std::move(written.unsupported);
+    return {};
+}
+
+Result<std::vector<nic::VfAttributes>> DeviceWork::set_attributes(
+    const pci::Address& pf, const std::vector<nic::VfRequest>& requests) {
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex == 0)
+        return fail(Code::unsupported, fmt::format("set attributes of VFs of {}", pf), pf.str(),
+                    "its physical function is no network interface", "lease it without attributes");
+    const std::scoped_lock lock(nic_mutex_);
+    for (const auto& [index, wanted] : requests) {
+        if (!wanted.mac) continue;
+        VFB_TRY(auto conflict, mac_conflict(ifindex, index, *wanted.mac));
+        if (conflict) return std::unexpected(std::move(*conflict));
+    }
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_TRY(auto results, session.write_many(ifindex, requests, kReadBackTimeout));
+    std::vector<nic::VfAttributes> actual;
+    for (auto& result : results) {
+        VFB_TRY(auto report, std::move(result));
+        actual.push_back(std::move(report.actual));
+    }
+    return actual;
 }
 
 Result<> DeviceWork::restore(const pci::Address& vf, const pci::Binding& original) {

@@ -72,6 +72,15 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
     for (unsigned index = 0; index < vfs.size(); ++index)
         if (request.remove_vfs || request.bindings.contains(index))
             VFB_CHECK(refuse_held(vfs[index], operation));
+    // As drivers differ in whether there may be VFs meanwhile, it is tried with them and without.
+    Result<> switched;
+    const auto give_back_switch = [&] {
+        if (auto set = set_eswitch_mode(request.pf, *request.eswitch_mode); !set)
+            switched = std::unexpected(std::move(set).error());
+        else
+            switched = {};
+    };
+    if (request.eswitch_mode) give_back_switch();
     if (request.remove_vfs) {
         VFB_CHECK(pci::remove_vfs(root_, request.pf));
         VFB_CHECK(recreate_vfs(request));
@@ -80,6 +89,9 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
         for (const auto& [index, binding] : request.bindings)
             if (index < vfs.size()) VFB_CHECK(give_back_vf(request.pf, vfs, index, binding));
     }
+    if (!switched) give_back_switch();
+    VFB_CHECK(std::move(switched));
+    if (request.mtu) VFB_CHECK(set_mtu(request.pf, *request.mtu));
     if (request.set_down) VFB_CHECK(set_down_unused(request.pf));
     return {};
 }

@@ -31,7 +31,7 @@ public:
             plan_.blocked.push_back(*seen_.problem);
             return std::move(plan_);
         }
-        look_at_link();
+        look_at_settings();
         look_at_number();
         for (unsigned index = 0; index < pf_.vfs; ++index)
             if (const PoolConfig* pool = wanted_.pool_of(pf_.name, index))
@@ -69,7 +69,17 @@ private:
         return seen_.survey.vfs[index];
     }
 
-    void look_at_link() {
+    void look_at_settings() {
+        const auto mtu = seen_.survey.mtu;
+        if (pf_.mtu && mtu && *pf_.mtu != *mtu)
+            add(Action::change, "mtu", std::to_string(*mtu), std::to_string(*pf_.mtu),
+                fmt::format("mtu {} -> {}", *mtu, *pf_.mtu));
+        const auto mode = seen_.survey.eswitch_mode;
+        if (pf_.eswitch_mode && mode && *pf_.eswitch_mode != *mode)
+            add(Action::change, "eswitch_mode", std::string(nic::to_string(*mode)),
+                std::string(nic::to_string(*pf_.eswitch_mode)),
+                fmt::format("eswitch_mode {} -> {}", nic::to_string(*mode),
+                            nic::to_string(*pf_.eswitch_mode)));
         if (pf_.link_up && seen_.survey.up == false)
             add(Action::change, "link_up", "false", "true", "set its link up");
     }

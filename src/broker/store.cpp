@@ -18,7 +18,8 @@ CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
                   touched INTEGER NOT NULL, driver TEXT, driver_override TEXT,
                   PRIMARY KEY(pf, idx)) WITHOUT ROWID;
 CREATE TABLE pf(name TEXT PRIMARY KEY, address TEXT NOT NULL, created INTEGER NOT NULL,
-                autoprobe INTEGER NOT NULL, was_up INTEGER, found_vfs INTEGER) WITHOUT ROWID;
+                autoprobe INTEGER NOT NULL, was_up INTEGER, mtu INTEGER,
+                eswitch_mode TEXT, found_vfs INTEGER) WITHOUT ROWID;
 CREATE TABLE drained(is_pf INTEGER, name TEXT, PRIMARY KEY(is_pf, name)) WITHOUT ROWID;
 CREATE TABLE resize(pf TEXT PRIMARY KEY, vfs_from INTEGER NOT NULL, vfs_to INTEGER NOT NULL,
                 configured INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -32,6 +33,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
                    address TEXT NOT NULL, generation INTEGER NOT NULL, lost INTEGER NOT NULL,
                    mac TEXT, vlan INTEGER, qos INTEGER, vlan_protocol TEXT, spoof_check INTEGER,
                    trust INTEGER, min_tx_rate INTEGER, max_tx_rate INTEGER, link_state TEXT,
+                   rss_query INTEGER, node_guid TEXT, port_guid TEXT,
                    PRIMARY KEY(lease, position)) WITHOUT ROWID;
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
@@ -52,7 +54,10 @@ void bind_attributes(Statement& s, const nic::VfAttributes& a) {
         .bind_optional(a.trust)
         .bind_optional(a.min_tx_rate)
         .bind_optional(a.max_tx_rate)
-        .bind_optional(text(a.link_state));
+        .bind_optional(text(a.link_state))
+        .bind_optional(a.rss_query)
+        .bind_optional(a.node_guid ? std::optional(a.node_guid->str()) : std::nullopt)
+        .bind_optional(a.port_guid ? std::optional(a.port_guid->str()) : std::nullopt);
 }
 
 Result<nic::VfAttributes> read_attributes(Statement& s) {
@@ -69,6 +74,11 @@ Result<nic::VfAttributes> read_attributes(Statement& s) {
     a.min_tx_rate = s.optional_number<std::uint32_t>();
     a.max_tx_rate = s.optional_number<std::uint32_t>();
     if (const auto text = s.optional_text()) a.link_state = nic::link_state_from_string(*text);
+    a.rss_query = s.optional_number<bool>();
+    for (auto* const guid : {&a.node_guid, &a.port_guid})
+        if (const auto text = s.optional_text()) {
+            VFB_TRY(*guid, nic::Guid::parse(*text));
+        }
     return a;
 }
 
@@ -141,12 +151,14 @@ void Store::Impl::prepare() {
     commit.emplace(d, "COMMIT");
     rollback.emplace(d, "ROLLBACK");
     put_lease.emplace(d, "INSERT INTO lease VALUES(?,?,?,?,?,?,?,?,?,?,?)");
-    put_function.emplace(d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    put_function.emplace(
+        d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
     settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
     update_function.emplace(d,
                             "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
-                            "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=? "
+                            "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=?,"
+                            "rss_query=?,node_guid=?,port_guid=? "
                             "WHERE lease=? AND position=?");
     delete_nodes.emplace(d, "DELETE FROM lease_node WHERE lease=?");
     remove_lease.emplace(d, "DELETE FROM lease WHERE id=?");
@@ -157,7 +169,7 @@ void Store::Impl::prepare() {
     put_generation.emplace(d,
                            "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL) ON CONFLICT(pf,idx) DO "
                            "UPDATE SET generation=excluded.generation");
-    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?,?)");
+    put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?,?,?,?)");
     remove_pf.emplace(d, "DELETE FROM pf WHERE name=?");
     put_drained.emplace(d, "INSERT OR REPLACE INTO drained VALUES(?,?)");
     remove_drained.emplace(d, "DELETE FROM drained WHERE is_pf=? AND name=?");
@@ -273,6 +285,9 @@ Result<> Store::put_pf(const StoredPf& pf) {
         .bind(std::int64_t{pf.created_vfs})
         .bind(std::int64_t{pf.autoprobe})
         .bind_optional(pf.was_up)
+        .bind_optional(pf.mtu)
+        .bind_optional(pf.eswitch_mode ? std::optional(std::string(to_string(*pf.eswitch_mode)))
+                                       : std::nullopt)
         .bind_optional(pf.found_vfs)
         .run();
 }
@@ -311,10 +326,12 @@ Result<> Store::remove_pf(const std::string& name) {
 }
 
 Result<> Store::Impl::read_functions(Lease& lease) {
-    Statement s(db.get(),
-                "SELECT pf,idx,address,generation,lost,mac,vlan,qos,vlan_protocol,"
-                "spoof_check,trust,min_tx_rate,max_tx_rate,link_state FROM lease_function "
-                "WHERE lease=? ORDER BY position");
+    Statement s(
+        db.get(),
+        "SELECT pf,idx,address,generation,lost,mac,vlan,qos,vlan_protocol,"
+        "spoof_check,trust,min_tx_rate,max_tx_rate,link_state,rss_query,node_guid,port_guid "
+        "FROM lease_function "
+        "WHERE lease=? ORDER BY position");
     s.start().bind(lease.id);
     for (;;) {
         VFB_TRY(const bool row, s.step());
@@ -402,7 +419,8 @@ Result<std::vector<StoredSlot>> Store::slots() {
 
 Result<std::vector<StoredPf>> Store::pfs() {
     std::vector<StoredPf> pfs;
-    Statement s(impl_->db.get(), "SELECT name,address,created,autoprobe,was_up,found_vfs FROM pf");
+    Statement s(impl_->db.get(),
+                "SELECT name,address,created,autoprobe,was_up,mtu,eswitch_mode,found_vfs FROM pf");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return pfs;
@@ -412,6 +430,9 @@ Result<std::vector<StoredPf>> Store::pfs() {
         pf.created_vfs = s.number() != 0;
         pf.autoprobe = s.number() != 0;
         pf.was_up = s.optional_number<bool>();
+        pf.mtu = s.optional_number<std::uint32_t>();
+        if (const auto text = s.optional_text())
+            pf.eswitch_mode = nic::eswitch_mode_from_string(*text);
         pf.found_vfs = s.optional_number<unsigned>();
         pfs.push_back(std::move(pf));
     }

@@ -21,6 +21,15 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
     pci::Inventory inventory(root_, false);
     VFB_TRY(const auto function, inventory.read(pf));
     if (!function.netdevs.empty()) survey.up = function.netdevs.front().up;
+    if (survey.up) {
+        VFB_TRY(const auto mtu,
+                root_.sys().read_number(fmt::format("bus/pci/devices/{}/net/{}/mtu", pf,
+                                                    function.netdevs.front().name)));
+        survey.mtu = static_cast<std::uint32_t>(mtu);
+    }
+    if (root_.is_host())
+        if (auto devlink = nic::Devlink::open("pci", pf.str()))
+            if (const auto mode = devlink->eswitch_mode()) survey.eswitch_mode = *mode;
     VFB_TRY(survey.vfs, pci::list_vfs(root_, pf));
     const bool with_uses = survey.vfs.size() != wanted;
     for (const auto& address : survey.vfs) {

@@ -51,8 +51,11 @@ void add_lease_options(CLI::App& app, client::LeaseRequest& request) {
     add_number(app, "--max-tx-rate", attributes.max_tx_rate, "Most transmit rate, 0 for no bound",
                "MBIT", kMostMbits);
     add_text(app, "--link-state", attributes.link_state, "Link state", "STATE")
-        ->check(CLI::IsMember({"auto", "up", "down"}).description(""))
-        ->type_name("auto|up|down");
+        ->check(CLI::IsMember({"auto", "enable", "disable"}).description(""))
+        ->type_name("auto|enable|disable");
+    add_switch(app, "--rss-query", attributes.rss_query, "Allow to ask for the RSS key and table");
+    add_text(app, "--node-guid", attributes.node_guid, "InfiniBand GUID of the node", "GUID");
+    add_text(app, "--port-guid", attributes.port_guid, "InfiniBand GUID of the port", "GUID");
     add_text(app, "--backend", request.backend, "How VFIO is reached", "BACKEND")
         ->check(CLI::IsMember({"iommufd", "group"}).description(""))
         ->type_name("iommufd|group");

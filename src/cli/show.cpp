@@ -73,6 +73,7 @@ void add_holding(Lines& lines, const Json& detail, const Json& summary) {
     lines.add("lease", number(summary, "lease"));
     lines.add("generation", number(detail, "generation"));
     lines.add("attributes", attributes(member(detail, "attributes")));
+    lines.add("not supported", joined(detail, "unsupported", ", "));
     for (const auto& use : elements(detail, "uses"))
         lines.add("used by the host", fmt::format("{} [{}]", text(use, "text"), text(use, "kind")));
     lines.add("held open by", joined(detail, "holders", ", "));

@@ -29,6 +29,9 @@ Json to_json(const Attributes& attributes) {
     put(object, "minTxRate", attributes.min_tx_rate);
     put(object, "maxTxRate", attributes.max_tx_rate);
     put(object, "linkState", attributes.link_state);
+    put(object, "rssQuery", attributes.rss_query);
+    put(object, "nodeGuid", attributes.node_guid);
+    put(object, "portGuid", attributes.port_guid);
     return object;
 }
 

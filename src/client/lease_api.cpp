@@ -54,7 +54,10 @@ vfb::client::Attributes attributes_of(const vfb_lease_options& options) {
             .trust = switch_if_set(options.trust),
             .min_tx_rate = number_if_set(options.min_tx_rate),
             .max_tx_rate = number_if_set(options.max_tx_rate),
-            .link_state = text_if_set(options.link_state)};
+            .link_state = text_if_set(options.link_state),
+            .rss_query = switch_if_set(options.rss_query),
+            .node_guid = text_if_set(options.node_guid),
+            .port_guid = text_if_set(options.port_guid)};
 }
 
 // The caller's options as this library knows them: members that the caller's version lacks say

@@ -86,6 +86,8 @@ void GiveBack::give_back(const broker::StoredPf& pf) {
                               {"foundVfs", pf.found_vfs.value_or(0)},
                               {"autoprobe", pf.autoprobe},
                               {"setDown", pf.was_up && !*pf.was_up},
+                              {"settings",
+                               to_json(PfSettings{.mtu = pf.mtu, .eswitch_mode = pf.eswitch_mode})},
                               {"vfs", std::move(vfs)}},
                .timeout = kTimeout,
                .subject = pf.address.str(),

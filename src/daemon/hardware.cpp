@@ -103,7 +103,8 @@ void Hardware::apply() {
     });
     // What failed is tried again: that is what a reload is for.
     for (auto& [name, status] : pfs_)
-        if (status.state == PfStatus::State::failed) status.state = PfStatus::State::missing;
+        if (status.state == PfStatus::State::failed || is_to_be_set(name, status))
+            status.state = PfStatus::State::missing;
     match_pfs();
     for (const auto& [name, status] : pfs_)
         if (status.state == PfStatus::State::ready) sync(name);
@@ -151,9 +152,13 @@ void Hardware::prepare(const broker::PfConfig& pf) {
     }
     status.state = PfStatus::State::applying;
     status.problem.reset();
+    status.settings = wanted_settings(pf, address);
     worker_of(pf.name).call(
         {.operation = "prepare-pf",
-         .parameters = {{"pf", address.str()}, {"vfs", pf.vfs}, {"linkUp", pf.link_up}},
+         .parameters = {{"pf", address.str()},
+                        {"vfs", pf.vfs},
+                        {"linkUp", pf.link_up},
+                        {"settings", to_json(status.settings)}},
          .timeout = kPrepareTimeout,
          .subject = address.str(),
          .done = [this, name = pf.name, address](
@@ -164,6 +169,25 @@ void Hardware::prepare(const broker::PfConfig& pf) {
                  pfs_[name].state = PfStatus::State::missing;
                  match_pfs();
              }});
+}
+
+// What the configuration names no more is put back to what was found.
+PfSettings Hardware::wanted_settings(const broker::PfConfig& pf, const pci::Address& address) {
+    PfSettings wanted{.mtu = pf.mtu, .eswitch_mode = pf.eswitch_mode};
+    const auto known = broker_.remembered_pfs();
+    if (!known) return wanted;
+    for (const auto& old : *known) {
+        if (old.name != pf.name || old.address != address) continue;
+        if (!wanted.mtu) wanted.mtu = old.mtu;
+        if (!wanted.eswitch_mode) wanted.eswitch_mode = old.eswitch_mode;
+    }
+    return wanted;
+}
+
+bool Hardware::is_to_be_set(const std::string& name, const PfStatus& status) {
+    const auto* const pf = broker_.config().find_pf(name);
+    return status.state == PfStatus::State::ready && pf != nullptr && status.address &&
+           status.settings != wanted_settings(*pf, *status.address);
 }
 
 void Hardware::prepared(const std::string& name, const pci::Address& address,
@@ -198,6 +222,11 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
         const auto now = pfs_.find(name);
         if (now == pfs_.end() || now->second.address != address) return;
         now->second.state = PfStatus::State::ready;
+        // The configuration may have changed meanwhile.
+        if (is_to_be_set(name, now->second)) {
+            now->second.state = PfStatus::State::missing;
+            return match_pfs();
+        }
         sync(name);
         scrubber_.announce();
     });
@@ -212,6 +241,9 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
     stored.autoprobe = parameters.value("autoprobe", true);
     if (const auto was_up = parameters.find("wasUp"); was_up != parameters.end())
         stored.was_up = was_up->get<bool>();
+    const auto settings = pf_settings_from_json(parameters.at("settings"));
+    stored.mtu = settings.mtu;
+    stored.eswitch_mode = settings.eswitch_mode;
     VFB_TRY(const auto known, broker_.remembered_pfs());
     for (const auto& old : known) {
         if (old.name != name || old.address != address) continue;
@@ -220,6 +252,8 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
         stored.created_vfs |= old.created_vfs;
         stored.found_vfs = old.found_vfs;
         if (old.was_up) stored.was_up = old.was_up;
+        if (old.mtu) stored.mtu = old.mtu;
+        if (old.eswitch_mode) stored.eswitch_mode = old.eswitch_mode;
     }
     VFB_CHECK(broker_.remember_pf(stored));
     std::uint16_t index = 0;

@@ -14,6 +14,7 @@
 
 #include "broker/broker.hpp"
 #include "scrubber.hpp"
+#include "wire.hpp"
 #include "worker.hpp"
 #include "world.hpp"
 
@@ -25,7 +26,8 @@ struct PfStatus {
     State state = State::missing;
     std::optional<pci::Address> address;
     std::optional<Error> problem;
-    unsigned right = 0;  // the number of VFs it had when that was the configured one
+    unsigned right = 0;     // the number of VFs it had when that was the configured one
+    PfSettings settings{};  // it was last asked to have
 };
 std::string_view to_string(PfStatus::State state);
 
@@ -80,6 +82,9 @@ public:
 private:
     void match_pfs();
     void prepare(const broker::PfConfig& pf);
+    PfSettings wanted_settings(const broker::PfConfig& pf, const pci::Address& address);
+    // A PF that is ready, but for what the configuration says since.
+    bool is_to_be_set(const std::string& name, const PfStatus& status);
     void prepared(const std::string& name, const pci::Address& address, Result<WorkerReply> reply);
     Result<> record(const std::string& name, const pci::Address& address,
                     const proto::Json& parameters);

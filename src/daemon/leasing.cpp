@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
 
 #include "log.hpp"
 #include "wire.hpp"
@@ -94,35 +95,46 @@ void Leasing::write_attributes(const GrantingPtr& g) {
     // One more than there are writes, so that an answer that comes at once does not finish it
     // early.
     g->outstanding = 1;
-    for (std::size_t i = 0; i < lease.functions.size(); ++i) {
-        if (g->choice.to_write[i].empty()) continue;
-        const auto& slot = lease.functions[i].slot;
-        const auto status = hardware_.pfs().find(slot.pf);
-        if (status == hardware_.pfs().end() || !status->second.address) continue;
+    // By PF, in the order of its functions: all of one are written at once.
+    std::map<std::string, std::vector<std::size_t>> by_pf;
+    for (std::size_t i = 0; i < lease.functions.size(); ++i)
+        if (!g->choice.to_write[i].empty()) by_pf[lease.functions[i].slot.pf].push_back(i);
+    for (const auto& [pf, positions] : by_pf) {
+        const auto address = hardware_.address_of(pf);
+        if (!address) continue;
         ++g->outstanding;
-        hardware_.worker_of(slot.pf).call(
-            {.operation = "set-attributes",
-             .parameters = {{"pf", status->second.address->str()},
-                            {"index", slot.index},
-                            {"attributes", to_json(g->choice.to_write[i])}},
-             .timeout = kAttributeTimeout,
-             .subject = lease.functions[i].address.str(),
-             .done =
-                 [this, g, i](Result<WorkerReply> reply) {
-                     if (!reply) {
-                         g->error = std::move(reply).error();
-                     } else if (auto actual =
-                                    attributes_from_json(reply->parameters.at("attributes"))) {
-                         g->attributes[i] = *actual;
-                     } else {
-                         g->error = std::move(actual).error();
-                     }
-                     attributes_written(g);
-                 },
-             .part = {},
-             .late = {}});
+        write_attributes(g, pf, *address, positions);
     }
     attributes_written(g);
+}
+
+void Leasing::write_attributes(const GrantingPtr& g, const std::string& pf,
+                               const pci::Address& address,
+                               const std::vector<std::size_t>& positions) {
+    const Lease& lease = *broker_.find_lease(g->id);
+    proto::Json vfs = proto::Json::array();
+    for (const auto i : positions)
+        vfs.push_back({{"index", lease.functions[i].slot.index},
+                       {"attributes", to_json(g->choice.to_write[i])}});
+    hardware_.worker_of(pf).call(
+        {.operation = "set-attributes",
+         .parameters = {{"pf", address.str()}, {"vfs", std::move(vfs)}},
+         .timeout = kAttributeTimeout,
+         .subject = lease.functions[positions.front()].address.str(),
+         .done =
+             [this, g, positions](Result<WorkerReply> reply) {
+                 for (std::size_t i = 0; reply && i < positions.size(); ++i) {
+                     auto actual = attributes_from_json(reply->parameters.at("attributes").at(i));
+                     if (actual)
+                         g->attributes[positions[i]] = *actual;
+                     else
+                         g->error = std::move(actual).error();
+                 }
+                 if (!reply) g->error = std::move(reply).error();
+                 attributes_written(g);
+             },
+         .part = {},
+         .late = {}});
 }
 
 void Leasing::attributes_written(const GrantingPtr& g) {

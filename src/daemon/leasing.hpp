@@ -86,6 +86,9 @@ private:
     // Starts granting if it can be had now; false with the reason if not.
     Result<> try_grant(Waiting& waiting);
     void write_attributes(const GrantingPtr& granting);
+    // Of the lease's functions at these positions, which are all of one PF.
+    void write_attributes(const GrantingPtr& granting, const std::string& pf,
+                          const pci::Address& address, const std::vector<std::size_t>& positions);
     void attributes_written(const GrantingPtr& granting);
     void open_descriptors(const GrantingPtr& granting);
     Result<> open_iommufd(Granting& granting);

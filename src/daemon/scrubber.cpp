@@ -38,6 +38,7 @@ void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
     request.attributes = broker_.default_attributes(key);
     if (const auto* pool = broker_.config().pool_of(key.pf, key.index)) {
         request.driver = pool->driver.value_or("auto");
+        request.msix_vectors = pool->msix_vectors;
         request.reset_required = pool->reset == broker::ResetPolicy::required;
         if (pool->backend != broker::BackendChoice::automatic)
             request.backend = pool->backend == broker::BackendChoice::iommufd
@@ -72,7 +73,8 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
     } else {
         support_ = support_from_json(reply->parameters.at("support"));
         if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
-            broker_.mark_clean(key, *attributes);
+            broker_.mark_clean(key, *attributes,
+                               reply->parameters.at("unsupported").get<std::vector<std::string>>());
             log(Level::info, "{} is clean ({})", address,
                 slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
         } else {

@@ -79,6 +79,7 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
         json["generation"] = slot->generation;
         if (slot->problem) json["reason"] = slot->problem->message();
         json["attributes"] = to_json(slot->attributes);
+        if (!slot->unsupported.empty()) json["unsupported"] = slot->unsupported;
         if (slot->original && slot->original->driver)
             json["originalDriver"] = *slot->original->driver;
     }

@@ -51,10 +51,18 @@ Result<> read_mac(const Json& value, nic::VfAttributes& attributes) {
     return {};
 }
 
+Result<> read_guid(const Json& value, const std::string& name, std::optional<nic::Guid>& out) {
+    if (!value.is_string()) return bad_attribute(name, value.dump() + " is not text");
+    VFB_TRY(const auto guid, nic::Guid::parse(value.get<std::string>()));
+    if (guid.value == 0) return bad_attribute(name, "an all-zero GUID is none");
+    out = guid;
+    return {};
+}
+
 using Reader = std::function<Result<>(const Json&, nic::VfAttributes&)>;
 
-const std::array<std::pair<std::string_view, Reader>, 9>& attribute_readers() {
-    static const std::array<std::pair<std::string_view, Reader>, 9> readers{{
+const std::array<std::pair<std::string_view, Reader>, 12>& attribute_readers() {
+    static const std::array<std::pair<std::string_view, Reader>, 12> readers{{
         {"mac", read_mac},
         {"vlan", [](const Json& v, auto& a) { return read_number(v, "vlan", 4094, a.vlan); }},
         {"qos", [](const Json& v, auto& a) { return read_number(v, "qos", 7, a.qos); }},
@@ -79,6 +87,9 @@ const std::array<std::pair<std::string_view, Reader>, 9>& attribute_readers() {
              return read_word(v, "linkState", "auto, enable, disable", nic::link_state_from_string,
                               a.link_state);
          }},
+        {"rssQuery", [](const Json& v, auto& a) { return read_flag(v, "rssQuery", a.rss_query); }},
+        {"nodeGuid", [](const Json& v, auto& a) { return read_guid(v, "nodeGuid", a.node_guid); }},
+        {"portGuid", [](const Json& v, auto& a) { return read_guid(v, "portGuid", a.port_guid); }},
     }};
     return readers;
 }
@@ -149,6 +160,21 @@ Result<pci::SrIov> sriov_from_json(const Json& json) {
 
 }  // namespace
 
+Json to_json(const PfSettings& settings) {
+    Json json = Json::object();
+    put(json, "mtu", settings.mtu);
+    if (settings.eswitch_mode) json["eswitchMode"] = nic::to_string(*settings.eswitch_mode);
+    return json;
+}
+
+PfSettings pf_settings_from_json(const Json& json) {
+    PfSettings settings;
+    take(json, "mtu", settings.mtu);
+    if (const auto it = json.find("eswitchMode"); it != json.end())
+        settings.eswitch_mode = nic::eswitch_mode_from_string(it->get<std::string>());
+    return settings;
+}
+
 Json to_json(const nic::VfAttributes& a) {
     Json json = Json::object();
     if (a.mac) json["mac"] = a.mac->str();
@@ -160,6 +186,10 @@ Json to_json(const nic::VfAttributes& a) {
     put(json, "minTxRate", a.min_tx_rate);
     put(json, "maxTxRate", a.max_tx_rate);
     if (a.link_state) json["linkState"] = nic::to_string(*a.link_state);
+    put(json, "rssQuery", a.rss_query);
+    // None is all zeros.
+    if (a.node_guid.value_or(nic::Guid{}).value != 0) json["nodeGuid"] = a.node_guid->str();
+    if (a.port_guid.value_or(nic::Guid{}).value != 0) json["portGuid"] = a.port_guid->str();
     return json;
 }
 
@@ -334,6 +364,8 @@ Json to_json(const broker::Survey& survey) {
               {"inUse", Json::array()}};
     for (const auto& vf : survey.vfs) json["vfs"].push_back(vf.str());
     put(json, "up", survey.up);
+    put(json, "mtu", survey.mtu);
+    if (survey.eswitch_mode) json["eswitchMode"] = nic::to_string(*survey.eswitch_mode);
     for (const auto& driver : survey.drivers)
         json["drivers"].push_back(driver ? Json(*driver) : Json());
     for (const auto& attributes : survey.attributes)
@@ -348,6 +380,9 @@ Json to_json(const broker::Survey& survey) {
 Result<broker::Survey> survey_from_json(const Json& json) {
     broker::Survey survey;
     take(json, "up", survey.up);
+    take(json, "mtu", survey.mtu);
+    if (const auto mode = json.find("eswitchMode"); mode != json.end())
+        survey.eswitch_mode = nic::eswitch_mode_from_string(mode->get<std::string>());
     for (const auto& vf : json.at("vfs")) {
         VFB_TRY(const auto address, pci::Address::parse(vf.get<std::string>()));
         survey.vfs.push_back(address);
@@ -376,6 +411,7 @@ Json to_json(const broker::ScrubRequest& r) {
               {"resetRequired", r.reset_required},
               {"despite", r.despite}};
     if (r.backend) json["backend"] = vfio::to_string(*r.backend);
+    put(json, "msixVectors", r.msix_vectors);
     return json;
 }
 
@@ -390,6 +426,7 @@ Result<broker::ScrubRequest> scrub_request_from_json(const Json& json) {
     r.despite = json.at("despite").get<std::set<std::string>>();
     if (const auto it = json.find("backend"); it != json.end())
         r.backend = vfio::backend_from_string(it->get<std::string>());
+    take(json, "msixVectors", r.msix_vectors);
     return r;
 }
 

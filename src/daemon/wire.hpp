@@ -28,6 +28,14 @@ Json to_json(const pci::Function& function);
 Result<pci::Function> function_from_json(const Json& json);
 Json to_json(const pci::Binding& binding);
 pci::Binding binding_from_json(const Json& json);
+// What is set on a PF besides its VFs; absent: not touched.
+struct PfSettings {
+    std::optional<std::uint32_t> mtu;
+    std::optional<nic::EswitchMode> eswitch_mode;
+    bool operator==(const PfSettings&) const = default;
+};
+Json to_json(const PfSettings& settings);
+PfSettings pf_settings_from_json(const Json& json);
 Json to_json(const vfio::Support& support);
 vfio::Support support_from_json(const Json& json);
 // [{"function": "0000:01:10.0", "reasons": ["address"]}], as io.vfbroker Override.

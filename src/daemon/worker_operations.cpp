@@ -73,11 +73,16 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     VFB_TRY(request.pf, c.address("pf"));
     request.vfs = c.parameters.at("vfs").get<unsigned>();
     request.link_up = c.parameters.at("linkUp").get<bool>();
+    const auto settings = pf_settings_from_json(c.parameters.at("settings"));
+    request.mtu = settings.mtu;
+    request.eswitch_mode = settings.eswitch_mode;
     VFB_TRY(const auto prepared, c.work.prepare_pf(request));
     WorkerReply reply;
     reply.parameters["created"] = prepared.created;
     reply.parameters["autoprobe"] = prepared.autoprobe;
     if (prepared.was_up) reply.parameters["wasUp"] = *prepared.was_up;
+    reply.parameters["settings"] =
+        to_json(PfSettings{.mtu = prepared.mtu, .eswitch_mode = prepared.eswitch_mode});
     reply.parameters["vfs"] = Json::array();
     for (std::size_t i = 0; i < prepared.vfs.size(); ++i)
         reply.parameters["vfs"].push_back(
@@ -92,6 +97,9 @@ Result<WorkerReply> give_back_pf(const Context& c) {
     request.found_vfs = c.parameters.at("foundVfs").get<unsigned>();
     request.autoprobe = c.parameters.at("autoprobe").get<bool>();
     request.set_down = c.parameters.at("setDown").get<bool>();
+    const auto settings = pf_settings_from_json(c.parameters.at("settings"));
+    request.mtu = settings.mtu;
+    request.eswitch_mode = settings.eswitch_mode;
     for (const auto& vf : c.parameters.at("vfs"))
         request.bindings.emplace(vf.at("index").get<unsigned>(),
                                  binding_from_json(vf.at("binding")));
@@ -138,11 +146,16 @@ Result<WorkerReply> scrub(const Context& c) {
 
 Result<WorkerReply> set_attributes(const Context& c) {
     VFB_TRY(const auto pf, c.address("pf"));
-    VFB_TRY(const auto wanted, attributes_from_json(c.parameters.at("attributes")));
-    VFB_TRY(const auto actual,
-            c.work.set_attributes(pf, c.parameters.at("index").get<unsigned>(), wanted));
+    std::vector<nic::VfRequest> requests;
+    for (const auto& vf : c.parameters.at("vfs")) {
+        VFB_TRY(auto wanted, attributes_from_json(vf.at("attributes")));
+        requests.push_back({.index = vf.at("index").get<unsigned>(), .wanted = std::move(wanted)});
+    }
+    VFB_TRY(const auto actual, c.work.set_attributes(pf, requests));
     WorkerReply reply;
-    reply.parameters["attributes"] = to_json(actual);
+    reply.parameters["attributes"] = Json::array();
+    for (const auto& attributes : actual)
+        reply.parameters["attributes"].push_back(to_json(attributes));
     return reply;
 }
 

@@ -4,36 +4,22 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <netlink/attr.h>
 
 #include <algorithm>
 #include <charconv>
 #include <climits>
-#include <cstring>
+
+#include "nested.hpp"
 
 namespace vfb::nic {
 namespace {
 
 // ---- netlink: structures of uapi/linux/if_link.h
 
-// The payload as a T, or nullopt when the kernel sent fewer bytes (drivers and kernels differ).
-template <class T>
-std::optional<T> payload(const nlattr* data) {
-    if (static_cast<std::size_t>(nla_len(data)) < sizeof(T)) return std::nullopt;
-    T value;
-    std::memcpy(&value, nla_data(data), sizeof(T));
-    return value;
-}
-
-template <class T>
-bool put(nl_msg* message, int type, const T& value) {
-    return nla_put(message, type, sizeof(T), &value) == 0;
-}
-
-bool encode_mac(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+void encode_mac(Messages& message, std::uint32_t vf, const VfAttributes& all) {
     ifla_vf_mac value{.vf = vf, .mac = {}};
     std::ranges::copy(all.mac.value_or(MacAddress{}).bytes, value.mac);
-    return put(message, IFLA_VF_MAC, value);
+    message.put(IFLA_VF_MAC, value);
 }
 
 bool has_vlan(const VfAttributes& all) {
@@ -41,7 +27,7 @@ bool has_vlan(const VfAttributes& all) {
 }
 
 // IFLA_VF_VLAN knows no protocol: the list, of which the kernel takes one element, is the newer.
-bool encode_vlan(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+void encode_vlan(Messages& message, std::uint32_t vf, const VfAttributes& all) {
     // Without a VLAN the protocol is 802.1Q: drivers that know no other (igb) would else refuse to
     // clear one.
     const bool ad = has_vlan(all) && all.vlan_protocol == VlanProtocol::dot1ad;
@@ -51,27 +37,45 @@ bool encode_vlan(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
         .qos = all.qos.value_or(0),
         .vlan_proto = htons(ad ? ETH_P_8021AD : ETH_P_8021Q),
     };
-    nlattr* const list = nla_nest_start(message, IFLA_VF_VLAN_LIST);
-    if (list == nullptr || !put(message, IFLA_VF_VLAN_INFO, value)) return false;
-    nla_nest_end(message, list);
-    return true;
+    const auto list = message.open(IFLA_VF_VLAN_LIST);
+    message.put(IFLA_VF_VLAN_INFO, value);
+    message.close(list);
 }
 
-bool encode_rate(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
-    return put(message, IFLA_VF_RATE,
-               ifla_vf_rate{.vf = vf,
-                            .min_tx_rate = all.min_tx_rate.value_or(0),
-                            .max_tx_rate = all.max_tx_rate.value_or(0)});
+void encode_rate(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    message.put(IFLA_VF_RATE, ifla_vf_rate{.vf = vf,
+                                           .min_tx_rate = all.min_tx_rate.value_or(0),
+                                           .max_tx_rate = all.max_tx_rate.value_or(0)});
 }
 
-bool encode_spoof_check(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
-    return put(message, IFLA_VF_SPOOFCHK,
-               ifla_vf_spoofchk{.vf = vf, .setting = all.spoof_check.value_or(true) ? 1U : 0U});
+void encode_spoof_check(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    message.put(IFLA_VF_SPOOFCHK,
+                ifla_vf_spoofchk{.vf = vf, .setting = all.spoof_check.value_or(true) ? 1U : 0U});
 }
 
-bool encode_trust(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
-    return put(message, IFLA_VF_TRUST,
-               ifla_vf_trust{.vf = vf, .setting = all.trust.value_or(false) ? 1U : 0U});
+void encode_rss_query(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    message.put(IFLA_VF_RSS_QUERY_EN,
+                ifla_vf_rss_query_en{.vf = vf, .setting = all.rss_query.value_or(false) ? 1U : 0U});
+}
+
+void put_guid(Messages& message, int type, std::uint32_t vf, const std::optional<Guid>& guid) {
+    ifla_vf_guid value{};
+    value.vf = vf;
+    value.guid = guid.value_or(Guid{}).value;
+    message.put(type, value);
+}
+
+void encode_node_guid(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    put_guid(message, IFLA_VF_IB_NODE_GUID, vf, all.node_guid);
+}
+
+void encode_port_guid(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    put_guid(message, IFLA_VF_IB_PORT_GUID, vf, all.port_guid);
+}
+
+void encode_trust(Messages& message, std::uint32_t vf, const VfAttributes& all) {
+    message.put(IFLA_VF_TRUST,
+                ifla_vf_trust{.vf = vf, .setting = all.trust.value_or(false) ? 1U : 0U});
 }
 
 std::uint32_t link_state_number(LinkState state) {
@@ -86,10 +90,10 @@ std::uint32_t link_state_number(LinkState state) {
     return IFLA_VF_LINK_STATE_AUTO;
 }
 
-bool encode_link_state(nl_msg* message, std::uint32_t vf, const VfAttributes& all) {
+void encode_link_state(Messages& message, std::uint32_t vf, const VfAttributes& all) {
     const auto state = all.link_state.value_or(LinkState::automatic);
-    return put(message, IFLA_VF_LINK_STATE,
-               ifla_vf_link_state{.vf = vf, .link_state = link_state_number(state)});
+    message.put(IFLA_VF_LINK_STATE,
+                ifla_vf_link_state{.vf = vf, .link_state = link_state_number(state)});
 }
 
 void read_mac(const nlattr* data, VfAttributes& to) {
@@ -102,8 +106,7 @@ void read_mac(const nlattr* data, VfAttributes& to) {
 
 // IFLA_VF_VLAN_INFO within the list; the three rows read their own member of it.
 std::optional<ifla_vf_vlan_info> vlan_info(const nlattr* list) {
-    const auto* const info =
-        nla_find(static_cast<const nlattr*>(nla_data(list)), nla_len(list), IFLA_VF_VLAN_INFO);
+    const auto* const info = find_nested(list, IFLA_VF_VLAN_INFO);
     return info == nullptr ? std::nullopt : payload<ifla_vf_vlan_info>(info);
 }
 
@@ -132,7 +135,7 @@ void read_max_rate(const nlattr* data, VfAttributes& to) {
     if (const auto value = payload<ifla_vf_rate>(data)) to.max_tx_rate = value->max_tx_rate;
 }
 
-// The kernel presets spoof check and trust to -1, for drivers that do not report them.
+// The kernel presets spoof check, trust and RSS query to -1, for drivers that do not report them.
 std::optional<bool> reported(std::uint32_t setting) {
     if (setting > 1) return std::nullopt;
     return setting == 1;
@@ -147,6 +150,19 @@ void read_trust(const nlattr* data, VfAttributes& to) {
     if (const auto value = payload<ifla_vf_trust>(data)) to.trust = reported(value->setting);
 }
 
+void read_rss_query(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_rss_query_en>(data))
+        to.rss_query = reported(value->setting);
+}
+
+void read_node_guid(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_guid>(data)) to.node_guid = Guid{value->guid};
+}
+
+void read_port_guid(const nlattr* data, VfAttributes& to) {
+    if (const auto value = payload<ifla_vf_guid>(data)) to.port_guid = Guid{value->guid};
+}
+
 void read_link_state(const nlattr* data, VfAttributes& to) {
     const auto value = payload<ifla_vf_link_state>(data);
     if (!value) return;
@@ -155,10 +171,6 @@ void read_link_state(const nlattr* data, VfAttributes& to) {
 }
 
 // ---- values: what can be meant, and texts
-
-bool always(const VfAttributes&) {
-    return true;
-}
 
 bool valid_mac(const VfAttributes& a) {
     return !a.mac || !a.mac->is_multicast();
@@ -200,6 +212,12 @@ std::optional<MacAddress> from_text(std::string_view text, MacAddress*) {
     return *mac;
 }
 
+std::optional<Guid> from_text(std::string_view text, Guid*) {
+    auto guid = Guid::parse(text);
+    if (!guid) return std::nullopt;
+    return *guid;
+}
+
 std::optional<VlanProtocol> from_text(std::string_view text, VlanProtocol*) {
     return vlan_protocol_from_string(text);
 }
@@ -210,6 +228,9 @@ std::optional<LinkState> from_text(std::string_view text, LinkState*) {
 
 std::string text_of(const MacAddress& mac) {
     return mac.str();
+}
+std::string text_of(const Guid& guid) {
+    return guid.str();
 }
 std::string text_of(bool value) {
     return value ? "true" : "false";
@@ -225,6 +246,26 @@ template <class T>
 std::string text_of(T value) {
     return std::to_string(value);
 }
+
+std::uint64_t number_of(const MacAddress& mac) {
+    std::uint64_t number = 0;
+    for (const auto byte : mac.bytes) number = number << 8 | byte;
+    return number;
+}
+std::uint64_t number_of(const Guid& guid) {
+    return guid.value;
+}
+template <class T>
+std::uint64_t number_of(T value) {
+    return static_cast<std::uint64_t>(value);
+}
+
+template <class T>
+constexpr unsigned kBits = 0;
+template <>
+constexpr unsigned kBits<MacAddress> = 48;
+template <>
+constexpr unsigned kBits<Guid> = 64;
 
 // ---- the table
 
@@ -248,13 +289,15 @@ struct Of {
     static std::string format(const VfAttributes& a) {
         return a.*Member ? text_of(*(a.*Member)) : std::string();
     }
+    static std::uint64_t number(const VfAttributes& a) { return number_of(*(a.*Member)); }
 };
 
 template <auto Member, auto Default>
 constexpr Attribute row(AttributeInfo info, Encoder encode, int type,
                         void (*read)(const nlattr*, VfAttributes&),
-                        bool (*valid)(const VfAttributes&) = always,
-                        bool (*applies)(const VfAttributes&) = always) {
+                        bool (*valid)(const VfAttributes&) = nullptr,
+                        bool (*applies)(const VfAttributes&) = nullptr,
+                        std::optional<std::uint64_t> bound_from = {}) {
     using Op = Of<Member, Default>;
     return {.info = info,
             .encode = encode,
@@ -268,7 +311,10 @@ constexpr Attribute row(AttributeInfo info, Encoder encode, int type,
             .copy = Op::copy,
             .set_default = Op::set_default,
             .parse = Op::parse,
-            .format = Op::format};
+            .format = Op::format,
+            .number = Op::number,
+            .bits = kBits<typename Op::Value>,
+            .bound_from = bound_from};
 }
 
 using V = VfAttributes;
@@ -283,20 +329,26 @@ constexpr std::array kTable{
                                   IFLA_VF_VLAN_LIST, read_qos, valid_qos),
     row<&V::vlan_protocol, VlanProtocol::dot1q>({"vlan_protocol", text, "802.1Q or 802.1ad"},
                                                 encode_vlan, IFLA_VF_VLAN_LIST, read_vlan_protocol,
-                                                always, has_vlan),
+                                                nullptr, has_vlan),
     row<&V::spoof_check, true>({"spoof_check", flag, "true or false"}, encode_spoof_check,
                                IFLA_VF_SPOOFCHK, read_spoof_check),
     row<&V::trust, false>({"trust", flag, "true or false"}, encode_trust, IFLA_VF_TRUST,
                           read_trust),
     row<&V::min_tx_rate, std::uint32_t{0}>(
         {"min_tx_rate", number, "a number of Mbit/s, not above max_tx_rate (0: none)"}, encode_rate,
-        IFLA_VF_RATE, read_min_rate, valid_min_rate),
+        IFLA_VF_RATE, read_min_rate, valid_min_rate, nullptr, 0),
     row<&V::max_tx_rate, std::uint32_t{0}>(
         {"max_tx_rate", number, "a number of Mbit/s (0: unlimited)"}, encode_rate, IFLA_VF_RATE,
-        read_max_rate, valid_max_rate),
+        read_max_rate, valid_max_rate, nullptr, 1),
     row<&V::link_state, LinkState::automatic>({"link_state", text, "auto, enable or disable"},
                                               encode_link_state, IFLA_VF_LINK_STATE,
                                               read_link_state),
+    row<&V::rss_query, false>({"rss_query", flag, "true or false"}, encode_rss_query,
+                              IFLA_VF_RSS_QUERY_EN, read_rss_query),
+    row<&V::node_guid, Guid{}>({"node_guid", text, "a GUID like 02:00:00:00:00:00:00:01"},
+                               encode_node_guid, IFLA_VF_IB_NODE_GUID, read_node_guid),
+    row<&V::port_guid, Guid{}>({"port_guid", text, "a GUID like 02:00:00:00:00:00:00:01"},
+                               encode_port_guid, IFLA_VF_IB_PORT_GUID, read_port_guid),
 };
 
 }  // namespace
@@ -305,23 +357,33 @@ std::span<const Attribute> attribute_table() {
     return kTable;
 }
 
-bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAttributes& actual) {
-    return attribute.is_set(wanted) && !attribute.equal(wanted, actual) &&
-           attribute.applies(overlay(actual, wanted));
+bool is_valid(const Attribute& attribute, const VfAttributes& attributes) {
+    return attribute.valid == nullptr || attribute.valid(attributes);
 }
 
-VfEntry read_vf_entry(const nlattr* info) {
-    VfEntry entry;
-    int left = nla_len(info);
-    for (const auto* attr = static_cast<const nlattr*>(nla_data(info)); nla_ok(attr, left);
-         attr = nla_next(attr, &left)) {
-        // Every structure starts with the index; the MAC is the one that every kernel sends.
-        if (nla_type(attr) == IFLA_VF_MAC)
-            if (const auto mac = payload<ifla_vf_mac>(attr)) entry.index = mac->vf;
-        for (const auto& attribute : kTable)
-            if (attribute.type == nla_type(attr)) attribute.read(attr, entry.attributes);
-    }
-    return entry;
+bool differs(const Attribute& attribute, const VfAttributes& wanted, const VfAttributes& actual) {
+    return attribute.is_set(wanted) && !attribute.equal(wanted, actual) &&
+           (attribute.applies == nullptr || attribute.applies(overlay(actual, wanted)));
+}
+
+std::optional<std::uint32_t> index_of_vf(const nlattr* info) {
+    // Every structure starts with the index; the MAC is the one that every kernel sends, and first.
+    const auto* const attribute = find_nested(info, IFLA_VF_MAC);
+    const auto mac = attribute == nullptr ? std::nullopt : payload<ifla_vf_mac>(attribute);
+    return mac ? std::optional(mac->vf) : std::nullopt;
+}
+
+VfAttributes read_vf_attributes(const nlattr* info) {
+    std::array<const nlattr*, IFLA_VF_MAX + 1> found{};
+    for_each_nested(info, [&](const nlattr* attribute) {
+        if (type_of(attribute) <= IFLA_VF_MAX)
+            found[static_cast<std::size_t>(type_of(attribute))] = attribute;
+    });
+    VfAttributes attributes;
+    for (const auto& attribute : kTable)
+        if (const auto* const attr = found[static_cast<std::size_t>(attribute.type)])
+            attribute.read(attr, attributes);
+    return attributes;
 }
 
 }  // namespace vfb::nic

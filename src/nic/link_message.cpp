@@ -5,10 +5,8 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <netlink/msg.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <span>
 
@@ -17,20 +15,26 @@ namespace {
 
 constexpr int kHeaderLength = NLMSG_ALIGN(sizeof(ifinfomsg));
 
-std::unexpected<Error> no_memory() {
-    return fail_errno(ENOMEM, "build an rtnetlink message", {});
-}
-
-Result<Message> link_message(int type, ifinfomsg header) {
-    Message message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK));
-    if (!message || nlmsg_append(message.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0)
-        return no_memory();
-    return message;
+ifinfomsg header_of(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = ifindex;
+    return header;
 }
 
 std::unexpected<Error> malformed(const Link& link, std::string reason) {
     const auto subject = link.name.empty() ? "ifindex " + std::to_string(link.ifindex) : link.name;
     return fail(Code::failed, "read the VFs of " + subject, subject, std::move(reason));
+}
+
+Result<> check_order(const Link& link) {
+    std::optional<std::uint32_t> last;
+    for (const auto& place : link.vfs) {
+        if (!place.index || place.index <= last || *place.index >= *link.vf_count)
+            return malformed(link, "the kernel's list of VFs is not in their order");
+        last = place.index;
+    }
+    return {};
 }
 
 // Reads IFLA_VFINFO_LIST, which ends at the latest where the message does (`room` bytes from the
@@ -39,15 +43,17 @@ std::unexpected<Error> malformed(const Link& link, std::string reason) {
 // The length of the list's own header is not to be trusted: it has 16 bits and wraps silently when
 // the list is longer (334 VFs), and the kernel puts no bound on that. Each entry's length is right
 // though, and the number of VFs was sent before: so the entries are counted, and the header's
-// length serves to prove that nothing was taken for an entry that is none.
+// length serves to prove that nothing was taken for an entry that is none. Of a list that wraps,
+// each entry has to say as well which VF it is of.
 Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
     const auto* const start = reinterpret_cast<const char*>(list);
     const auto* entry = reinterpret_cast<const nlattr*>(start + NLA_HDRLEN);
     auto left = static_cast<int>(room) - NLA_HDRLEN;
     while (link.vfs.size() < *link.vf_count && nla_ok(entry, left) &&
            nla_type(entry) == IFLA_VF_INFO) {
-        link.vfs.push_back(static_cast<std::size_t>(reinterpret_cast<const std::byte*>(entry) -
-                                                    link.message.data()));
+        const auto* const bytes = reinterpret_cast<const std::byte*>(entry);
+        link.vfs.push_back({.offset = static_cast<std::size_t>(bytes - link.message.data()),
+                            .index = index_of_vf(entry)});
         entry = nla_next(entry, &left);
     }
     // nla_next() aligns, and so may step over the end of a list without padding.
@@ -55,6 +61,7 @@ Result<> read_vf_list(const nlattr* list, std::size_t room, Link& link) {
         static_cast<std::size_t>(reinterpret_cast<const char*>(entry) - start), room);
     if (static_cast<std::uint16_t>(length) != list->nla_len)
         return malformed(link, "the kernel's list of VFs is longer or shorter than it says");
+    if (length > UINT16_MAX) return check_order(link);
     return {};
 }
 
@@ -65,6 +72,10 @@ Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
             link.name.assign(text, strnlen(text, static_cast<std::size_t>(nla_len(attribute))));
             return {};
         }
+        case IFLA_MTU:
+            if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
+                link.mtu = nla_get_u32(attribute);
+            return {};
         case IFLA_NUM_VF:
             if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
                 link.vf_count = nla_get_u32(attribute);
@@ -79,45 +90,41 @@ Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
 
 }  // namespace
 
-void FreeMessage::operator()(nl_msg* message) const {
-    nlmsg_free(message);
+Messages get_link_message(int ifindex) {
+    Messages messages;
+    messages.begin(RTM_GETLINK, header_of(ifindex));
+    messages.put<std::uint32_t>(IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS);
+    return messages;
 }
 
-Result<Message> get_link_message(int ifindex) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
-    VFB_TRY(auto message, link_message(RTM_GETLINK, header));
-    if (nla_put_u32(message.get(), IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
-        return no_memory();
-    return message;
+void add_set_vf(Messages& messages, int ifindex, std::uint32_t vf, Encoder encode,
+                const VfAttributes& all) {
+    messages.begin(RTM_SETLINK, header_of(ifindex));
+    const auto list = messages.open(IFLA_VFINFO_LIST);
+    const auto info = messages.open(IFLA_VF_INFO);
+    encode(messages, vf, all);
+    messages.close(info);
+    messages.close(list);
 }
 
-Result<Message> set_vf_message(int ifindex, std::uint32_t vf, Encoder encode,
-                               const VfAttributes& all) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
-    VFB_TRY(auto message, link_message(RTM_SETLINK, header));
-    nlattr* const list = nla_nest_start(message.get(), IFLA_VFINFO_LIST);
-    nlattr* const info = list == nullptr ? nullptr : nla_nest_start(message.get(), IFLA_VF_INFO);
-    if (info == nullptr || !encode(message.get(), vf, all)) return no_memory();
-    nla_nest_end(message.get(), info);
-    nla_nest_end(message.get(), list);
-    return message;
-}
-
-Result<Message> set_up_message(int ifindex, bool up) {
-    ifinfomsg header{};
-    header.ifi_family = AF_UNSPEC;
-    header.ifi_index = ifindex;
+Messages set_up_message(int ifindex, bool up) {
+    auto header = header_of(ifindex);
     header.ifi_flags = up ? IFF_UP : 0;
     header.ifi_change = IFF_UP;
-    return link_message(RTM_SETLINK, header);
+    Messages messages;
+    messages.begin(RTM_SETLINK, header);
+    return messages;
 }
 
-VfEntry Link::vf(std::size_t place) const {
-    return read_vf_entry(reinterpret_cast<const nlattr*>(message.data() + vfs[place]));
+Messages set_mtu_message(int ifindex, std::uint32_t mtu) {
+    Messages messages;
+    messages.begin(RTM_SETLINK, header_of(ifindex));
+    messages.put(IFLA_MTU, mtu);
+    return messages;
+}
+
+VfAttributes Link::vf(std::size_t place) const {
+    return read_vf_attributes(reinterpret_cast<const nlattr*>(message.data() + vfs[place].offset));
 }
 
 Result<Link> parse_link(std::vector<std::byte> bytes) {

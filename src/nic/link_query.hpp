@@ -15,6 +15,8 @@ Result<Link> read_link(NetlinkSocket& socket, int ifindex);
 Result<VfAttributes> attributes_of(const Link& link, unsigned index);
 Result<VfAttributes> read_vf(NetlinkSocket& socket, int ifindex, unsigned index);
 
+// Name of the netdev's driver, for messages (ethtool(8) -i); empty when it is not known.
+std::string driver_of(const std::string& netdev);
 // For messages: `VF 3 of enp1s0`.
 std::string vf_name(const Link& link, unsigned index);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The networks of all namespaces (network_namespaces(7)).
+#include "namespaces.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/net_namespace.h>
@@ -92,39 +94,45 @@ std::optional<int> id_of(int fd) {
     return id;
 }
 
-Result<Network> read_inside(const Namespace& other, int ours) {
+Result<> enter(const Namespace& other) {
     if (::setns(other.fd.get(), CLONE_NEWNET) != 0)
         return fail_errno(errno, "enter the network namespace of " + other.name, other.name, {},
                           "it needs CAP_SYS_ADMIN");
-    VFB_TRY(auto network, read_network());
-    network.name = other.name;
-    network.our_id = id_of(ours);
-    return network;
+    return {};
 }
 
 }  // namespace
+
+Result<> in_other_namespaces(
+    const SysRoot& root, const std::function<Result<>(const std::string& name, int ours)>& visit) {
+    VFB_TRY(const auto ours, root.proc().open_file("thread-self/ns/net", O_RDONLY));
+    std::set<ino_t> seen;
+    if (const auto inode = inode_of(ours.get())) seen.insert(*inode);
+    VFB_TRY(const auto others, find_namespaces(root, seen));
+    Result<> result;
+    if (others.empty()) return result;
+    // The thread is in a namespace that is not ours at its end: nobody else may get it.
+    std::thread([&] {
+        for (const auto& other : others) {
+            auto visited = enter(other);
+            if (visited) visited = visit(other.name, ours.get());
+            if (!visited && result) result = std::move(visited);
+        }
+    }).join();
+    return result;
+}
 
 Result<std::vector<Network>> read_networks(const SysRoot& root) {
     std::vector<Network> networks;
     VFB_TRY(auto here, read_network());
     networks.push_back(std::move(here));
-    VFB_TRY(const auto ours, root.proc().open_file("thread-self/ns/net", O_RDONLY));
-    std::set<ino_t> seen;
-    if (const auto inode = inode_of(ours.get())) seen.insert(*inode);
-    VFB_TRY(const auto others, find_namespaces(root, seen));
-    if (others.empty()) return networks;
-    Result<> entered;
-    // The thread is in a namespace that is not ours at its end: nobody else may get it.
-    std::thread([&] {
-        for (const auto& other : others) {
-            auto network = read_inside(other, ours.get());
-            if (network)
-                networks.push_back(std::move(*network));
-            else if (entered)
-                entered = std::unexpected(std::move(network).error());
-        }
-    }).join();
-    VFB_CHECK(std::move(entered));
+    VFB_CHECK(in_other_namespaces(root, [&](const std::string& name, int ours) -> Result<> {
+        VFB_TRY(auto network, read_network());
+        network.name = name;
+        network.our_id = id_of(ours);
+        networks.push_back(std::move(network));
+        return {};
+    }));
     return networks;
 }
 

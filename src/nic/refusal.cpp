@@ -82,10 +82,10 @@ std::vector<std::string> Change::names() const {
     return result;
 }
 
-std::string set_operation(const Change& change, const Link& link, unsigned index,
-                          const VfAttributes& all) {
+std::string set_operation(std::span<const Attribute* const> attributes, const Link& link,
+                          unsigned index, const VfAttributes& all) {
     std::string text = "set";
-    for (const auto* attribute : change.attributes)
+    for (const auto* attribute : attributes)
         text += fmt::format(" {}={}", attribute->info.name, attribute->format(all));
     return text + " on " + vf_name(link, index);
 }
@@ -94,11 +94,13 @@ Error refusal(const Change& change, const Link& link, unsigned index, const VfAt
     const auto* const why = find_why(change, link, all);
     Error error{.code = why != nullptr ? why->code : code_of_errno(change.answer.errnum),
                 .errnum = change.answer.errnum,
-                .operation = set_operation(change, link, index, all),
+                .operation = set_operation(change.attributes, link, index, all),
                 .subject = vf_name(link, index),
                 .reason = std::string(why != nullptr ? why->reason : ""),
                 .hint = std::string(why != nullptr ? why->hint : ""),
                 .cause = nullptr};
+    if (change.unsupported() && !link.driver.empty())
+        error.reason = "not supported by " + link.driver;
     // The driver's own words know better than the table.
     if (!change.answer.text.empty()) error.reason = change.answer.text;
     return error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
+#include <linux/netlink.h>
 
 #include "link_query.hpp"
 #include "nic/vf_attributes.hpp"
@@ -17,7 +18,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Session::open() {
-    VFB_TRY(auto socket, NetlinkSocket::open());
+    VFB_TRY(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
     return Session(std::make_unique<Impl>(Impl{.socket = std::move(socket)}));
 }
 
@@ -35,30 +36,49 @@ Result<std::vector<VfAttributes>> Session::read_all(int ifindex) {
                     link.vfs.empty() ? "" : "a VF that is being reset does not answer: try again");
     std::vector<VfAttributes> all;
     all.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) all.push_back(link.vf(i).attributes);
+    for (std::size_t i = 0; i < count; ++i) all.push_back(link.vf(i));
     return all;
 }
 
 Result<WriteReport> Session::write(int ifindex, unsigned index, const VfAttributes& wanted,
                                    std::chrono::milliseconds timeout) {
-    return write_vf(impl_->socket, ifindex, index, wanted, timeout);
+    const VfRequest request{.index = index, .wanted = wanted};
+    VFB_TRY(auto results, write_vfs(impl_->socket, ifindex, {&request, 1}, timeout));
+    return std::move(results.front());
+}
+
+Result<std::vector<Result<WriteReport>>> Session::write_many(int ifindex,
+                                                             std::span<const VfRequest> requests,
+                                                             std::chrono::milliseconds timeout) {
+    return write_vfs(impl_->socket, ifindex, requests, timeout);
 }
 
 Result<bool> Session::set_up(int ifindex, bool up) {
     VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
     if (before.up == up) return before.up;
     const auto operation = fmt::format("set {} {}", before.name, up ? "up" : "down");
-    VFB_TRY(auto request, set_up_message(ifindex, up));
-    std::vector<Message> requests;
-    requests.push_back(std::move(request));
     // The driver has opened or closed the device when the kernel acknowledges.
-    VFB_TRY(const auto answers, impl_->socket.transact(requests));
-    if (answers.front().errnum != 0)
-        return fail_errno(answers.front().errnum, operation, before.name, answers.front().text);
+    VFB_TRY(const auto answer, impl_->socket.ask(set_up_message(ifindex, up)));
+    if (answer.errnum != 0) return fail_errno(answer.errnum, operation, before.name, answer.text);
     VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
     if (after.up != up)
         return fail(Code::failed, operation, before.name, "another program undid it at once");
     return before.up;
+}
+
+Result<std::uint32_t> Session::set_mtu(int ifindex, std::uint32_t mtu) {
+    VFB_TRY(const auto before, read_link(impl_->socket, ifindex));
+    if (before.mtu == mtu) return before.mtu;
+    const auto operation = fmt::format("set the MTU of {} to {}", before.name, mtu);
+    VFB_TRY(const auto answer, impl_->socket.ask(set_mtu_message(ifindex, mtu)));
+    if (answer.errnum != 0)
+        return fail_errno(answer.errnum, operation, before.name, answer.text,
+                          "ip -d link show tells the least and the most (minmtu, maxmtu)");
+    VFB_TRY(const auto after, read_link(impl_->socket, ifindex));
+    if (after.mtu != mtu)
+        return fail(Code::failed, operation, before.name,
+                    fmt::format("the kernel took it, but it reads {}", after.mtu));
+    return before.mtu;
 }
 
 }  // namespace vfb::nic

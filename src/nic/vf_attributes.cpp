@@ -13,13 +13,6 @@
 namespace vfb::nic {
 namespace {
 
-const Attribute* find_attribute(std::string_view name) {
-    const auto table = attribute_table();
-    const auto found = std::ranges::find(
-        table, name, [](const Attribute& attribute) { return attribute.info.name; });
-    return found == table.end() ? nullptr : &*found;
-}
-
 template <class Predicate>
 std::vector<std::string> names_where(Predicate holds) {
     std::vector<std::string> names;
@@ -29,6 +22,13 @@ std::vector<std::string> names_where(Predicate holds) {
 }
 
 }  // namespace
+
+const Attribute* find_attribute(std::string_view name) {
+    const auto table = attribute_table();
+    const auto found = std::ranges::find(
+        table, name, [](const Attribute& attribute) { return attribute.info.name; });
+    return found == table.end() ? nullptr : &*found;
+}
 
 std::string_view to_string(VlanProtocol protocol) {
     return protocol == VlanProtocol::dot1ad ? "802.1ad" : "802.1Q";
@@ -62,6 +62,8 @@ VfAttributes safe_defaults() {
     VfAttributes defaults;
     for (const auto& attribute : attribute_table()) attribute.set_default(defaults);
     defaults.mac.reset();
+    defaults.node_guid.reset();
+    defaults.port_guid.reset();
     return defaults;
 }
 
@@ -82,7 +84,7 @@ std::vector<std::string> names_of(const VfAttributes& attributes) {
 
 Result<> validate(const VfAttributes& attributes) {
     for (const auto& attribute : attribute_table()) {
-        if (attribute.valid(attributes)) continue;
+        if (is_valid(attribute, attributes)) continue;
         const std::string name(attribute.info.name);
         return fail(
             Code::invalid, "set " + name, name,
@@ -106,11 +108,17 @@ Result<> set_from_text(VfAttributes& attributes, std::string_view name, std::str
         return fail(Code::not_found, fmt::format("set {:?}", name.substr(0, 32)), {},
                     "there is no such attribute");
     VfAttributes parsed;
-    if (!attribute->parse(text, parsed) || !attribute->valid(parsed))
+    if (!attribute->parse(text, parsed) || !is_valid(*attribute, parsed))
         return fail(Code::invalid, "set " + std::string(name), std::string(name),
                     fmt::format("{:?} is not {}", text.substr(0, 64), attribute->info.expected));
     attribute->copy(attributes, parsed);
     return {};
+}
+
+std::optional<std::uint64_t> value_number(const VfAttributes& attributes, std::string_view name) {
+    const auto* const attribute = find_attribute(name);
+    if (attribute == nullptr || !attribute->is_set(attributes)) return std::nullopt;
+    return attribute->number(attributes);
 }
 
 std::optional<std::string> value_text(const VfAttributes& attributes, std::string_view name) {

@@ -239,7 +239,97 @@ TEST_F(BrokerTest, OneMacAddressForOneFunction) {
     const auto mac = broker->find_lease(id)->functions.front().attributes.mac;
     LeaseRequest request;
     request.attributes.mac = mac;
-    EXPECT_EQ(choose(kRoot, request).error().code, Code::busy);
+    const auto refused = choose(kRoot, request);
+    EXPECT_EQ(refused.error().code, Code::busy);
+    EXPECT_THAT(refused.error().message(), HasSubstr("belongs to 0000:01:10.0 of lease 1"));
+}
+
+TEST_F(BrokerTest, AMacAddressIsTakenFromTheMomentItIsGranted) {
+    LeaseRequest request;
+    request.pool = "guests";
+    request.attributes.mac = nic::MacAddress{{2, 0, 0, 0, 9, 9}};
+    const auto first = choose(kRoot, request);
+    ASSERT_TRUE(first);
+    ASSERT_TRUE(choose(kRoot, request)) << "nothing is taken by choosing";
+    ASSERT_TRUE(broker->begin(*first, kRoot, 1));
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::busy) << "though nothing is written yet";
+}
+
+TEST_F(BrokerTest, WhoAsksForAFunctionsOwnMacAddressGetsThatFunction) {
+    LeaseRequest request;
+    request.attributes.mac = broker->find(key(1))->attributes.mac;
+    const auto choice = choose(kUser, request);
+    ASSERT_TRUE(choice) << choice.error().message();
+    EXPECT_THAT(choice->slots, testing::ElementsAre(key(1)));
+    EXPECT_TRUE(choice->to_write.front().empty());
+    // One of another pool, or not free, is somebody else's.
+    request.attributes.mac = broker->find(key(3))->attributes.mac;
+    EXPECT_THAT(choose(kUser, request).error().message(), HasSubstr("(pool other, clean)"));
+    broker->mark_preparing(key(1));
+    request.attributes.mac = broker->find(key(1))->attributes.mac;
+    EXPECT_THAT(choose(kUser, request).error().message(), HasSubstr("(pool guests, preparing)"));
+}
+
+constexpr auto kLimits = R"(
+[pf.second]
+address = "0000:02:00.0"
+vfs = 1
+[pool.limited]
+pf = "second"
+allow_users = [1000]
+tenant_may_set = ["mac", "vlan", "max_tx_rate", "min_tx_rate", "trust"]
+[pool.limited.tenant_limits]
+vlan = ["100-199", 300]
+mac = ["52:54:00:*", "02:00:00:00:01:00/40"]
+max_tx_rate = 1000
+trust = false
+)";
+
+TEST_F(BrokerTest, TenantsStayInTheirLimits) {
+    const auto config = parse_config(std::string(kConfig) + kLimits, "test.toml");
+    ASSERT_TRUE(config) << config.error().message();
+    broker->configure(*config);
+    broker->locate({"second", 0}, vf(7), 40, 0);
+    broker->mark_clean({"second", 0}, {});
+    const auto ask = [&](const Caller& caller, const char* name, const char* value) {
+        LeaseRequest request;
+        request.pool = "limited";
+        EXPECT_TRUE(nic::set_from_text(request.attributes, name, value));
+        return choose(caller, request);
+    };
+    const std::pair<const char*, const char*> allowed[] = {
+        {"vlan", "100"},        {"vlan", "199"},
+        {"vlan", "300"},        {"mac", "52:54:00:ff:ff:ff"},
+        {"max_tx_rate", "1"},   {"max_tx_rate", "1000"},
+        {"trust", "false"},     {"mac", "02:00:00:00:01:ff"},
+        {"min_tx_rate", "500"},
+    };
+    for (const auto& [name, value] : allowed)
+        EXPECT_TRUE(ask(kUser, name, value)) << name << " " << value;
+    const std::pair<const char*, const char*> denied[] = {
+        {"vlan", "0"},
+        {"vlan", "99"},
+        {"vlan", "200"},
+        {"max_tx_rate", "0"},
+        {"max_tx_rate", "1001"},
+        {"trust", "true"},
+        {"mac", "02:00:00:00:02:00"},
+        {"mac", "52:54:01:00:00:00"},
+    };
+    for (const auto& [name, value] : denied) {
+        const auto refused = ask(kUser, name, value);
+        ASSERT_FALSE(refused) << name << " " << value;
+        EXPECT_EQ(refused.error().code, Code::denied);
+        EXPECT_TRUE(ask(kRoot, name, value)) << "root may set all";
+    }
+    EXPECT_EQ(ask(kUser, "vlan", "200").error().message(),
+              "cannot lease from pool limited: 200 is not among what the pool lets its users set "
+              "vlan to: 100-199, 300");
+    EXPECT_THAT(ask(kUser, "vlan", "200").error().hint, HasSubstr("test.toml:21"));
+    EXPECT_THAT(ask(kUser, "max_tx_rate", "0").error().message(), HasSubstr("to: 1-1000"));
+    // It alone is no VLAN, but it would change the protocol of the pool's.
+    EXPECT_THAT(ask(kUser, "vlan_protocol", "802.1ad").error().message(),
+                HasSubstr("does not let its users set vlan_protocol"));
 }
 
 TEST_F(BrokerTest, LossUnderALeaseIsRemembered) {
@@ -291,10 +381,14 @@ TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
                                      .created_vfs = true,
                                      .found_vfs = {},
                                      .autoprobe = false,
-                                     .was_up = false}));
+                                     .was_up = false,
+                                     .mtu = 1500,
+                                     .eswitch_mode = nic::EswitchMode::switchdev}));
     const auto remembered = *broker->remembered_pfs();
     ASSERT_EQ(remembered.size(), 1U);
     EXPECT_FALSE(remembered.front().autoprobe);
+    EXPECT_EQ(remembered.front().mtu, 1500U);
+    EXPECT_EQ(remembered.front().eswitch_mode, nic::EswitchMode::switchdev);
     const Config config = broker->config();
     broker->mark_clean(key(0), {});
     broker->configure({});
@@ -405,6 +499,8 @@ TEST(BrokerRestart, PromisesAreKept) {
         id = *broker->begin(*broker->choose(request, kUser, kBoth), kUser, 77);
         nic::VfAttributes written;
         written.vlan = 9;
+        written.rss_query = true;
+        written.port_guid = nic::Guid{7};
         const LentNode node{.path = "vfio/5", .original = {.uid = 3, .gid = 4, .mode = 0640}};
         ASSERT_TRUE(broker->settle(id, {node}, {written}));
     }
@@ -419,6 +515,9 @@ TEST(BrokerRestart, PromisesAreKept) {
     EXPECT_EQ(lease->owner.process, kUser.process);
     EXPECT_EQ(lease->nodes.front().original, (Dir::Owner{.uid = 3, .gid = 4, .mode = 0640}));
     EXPECT_EQ(lease->functions.front().attributes.vlan, 9);
+    EXPECT_EQ(lease->functions.front().attributes.rss_query, true);
+    EXPECT_EQ(lease->functions.front().attributes.node_guid, std::nullopt);
+    EXPECT_EQ(lease->functions.front().attributes.port_guid, nic::Guid{7});
     EXPECT_EQ(broker->find({"uplink", 0})->attributes.vlan, 9);
     EXPECT_EQ(broker->find({"uplink", 0})->state, SlotState::leased);
     EXPECT_EQ(broker->find({"uplink", 0})->original->driver, "igbvf");

@@ -73,6 +73,8 @@ vendor = "8086"
 device = "0x10c9"
 vfs = 7
 link_up = false
+mtu = 9000
+eswitch_mode = "switchdev"
 
 [pf.other]
 driver = "mlx5_core"
@@ -86,7 +88,8 @@ driver = "vfio-pci"
 allow_users = ["alice", 1000, 0, 1000]
 allow_groups = ["kvm", 7]
 memlock_max = "4GiB"
-tenant_may_set = ["mac", "trust"]
+tenant_may_set = ["mac", "trust", "max_tx_rate"]
+msix_vectors = 16
 max_functions_per_user = 2
 reset = "if-available"
 
@@ -99,6 +102,12 @@ trust = true
 min_tx_rate = 10
 max_tx_rate = 1000
 link_state = "enable"
+rss_query = true
+
+[pool.guests.tenant_limits]
+mac = ["52:54:00:80:00:00/25", "52:54:00:00:00:*"]
+max_tx_rate = 1000
+trust = [false, true]
 )");
     ASSERT_TRUE(config) << config.error().message();
     ASSERT_EQ(config->pfs.size(), 2U);
@@ -114,6 +123,10 @@ link_state = "enable"
               "device 10c9");
     EXPECT_EQ(uplink.vfs, 7U);
     EXPECT_FALSE(uplink.link_up);
+    EXPECT_EQ(uplink.mtu, 9000U);
+    EXPECT_EQ(uplink.eswitch_mode, nic::EswitchMode::switchdev);
+    EXPECT_EQ(other.mtu, std::nullopt);
+    EXPECT_EQ(other.eswitch_mode, std::nullopt);
     EXPECT_EQ(uplink.location.str(), "x.toml:2:1");
 
     const auto& pool = *config->find_pool("guests");
@@ -124,7 +137,13 @@ link_state = "enable"
     EXPECT_THAT(pool.allow_users, ElementsAre(0, 1000, 1001));
     EXPECT_THAT(pool.allow_groups, ElementsAre(7, 104));
     EXPECT_EQ(pool.memlock_max, std::uint64_t{4} << 30);
-    EXPECT_THAT(pool.tenant_may_set, ElementsAre("mac", "trust"));
+    EXPECT_THAT(pool.tenant_may_set, ElementsAre("mac", "trust", "max_tx_rate"));
+    EXPECT_EQ(pool.msix_vectors, 16U);
+    EXPECT_EQ(pool.tenant_limits.size(), 3U);
+    EXPECT_EQ(pool.tenant_limit("mac")->str(), "52:54:00:00:00:*, 52:54:00:80:00:00/25");
+    EXPECT_EQ(pool.tenant_limit("max_tx_rate")->str(), "1-1000");
+    EXPECT_EQ(pool.tenant_limit("trust")->str(), "false, true");
+    EXPECT_EQ(pool.tenant_limit("vlan"), nullptr);
     EXPECT_EQ(pool.max_functions_per_user, 2U);
     EXPECT_EQ(pool.reset, ResetPolicy::if_available);
     nic::VfAttributes attributes;
@@ -136,8 +155,9 @@ link_state = "enable"
     attributes.min_tx_rate = 10;
     attributes.max_tx_rate = 1000;
     attributes.link_state = nic::LinkState::enable;
+    attributes.rss_query = true;
     EXPECT_EQ(pool.attributes, attributes);
-    EXPECT_EQ(pool.location.line, 16U);
+    EXPECT_EQ(pool.location.line, 18U);
 }
 
 TEST(Config, HasDefaults) {
@@ -276,6 +296,20 @@ TEST(ConfigErrors, NameThePlaceAndTheReason) {
         {"attributes.link_state = 'up'", "6:25", "'up' is not auto, enable or disable"},
         {"attributes.max_tx_rate = 4294967296", "6:26", "is not a number of Mbit/s"},
         {"attributes.mac = '52:54:00:00:00:01'", "6:18", "one address"},
+        {"attributes.node_guid = '02:00:00:00:00:00:00:01'", "6:24", "one address"},
+        {"msix_vectors = 0", "6:16", "0 is not from 1 to 2048"},
+        {"tenant_limits = 5", "6:17", "must be a table"},
+        {"tenant_limits.vlan = 4095", "6:22", "\"4095\" is not a number from 0 to 4094"},
+        {"tenant_limits.vlan = true", "6:22", "must be a number from 0 to 4094"},
+        {"tenant_limits.vlan = ['200-100']", "6:23", "is empty: its first value is above its last"},
+        {"tenant_limits.vlan = ['1-9', '20-x']", "6:30", "is no range"},
+        {"tenant_limits.vlan = []", "6:22", "the list is empty"},
+        {"tenant_limits.vlan = ['150-300', 5, '100-199']", "6:22",
+         "'100-199' and '150-300' overlap"},
+        {"tenant_limits.vlan = {}", "6:22", "must be a value, a range, or a list of them"},
+        {"tenant_limits.mac = ['52:54:00']", "6:22", "is not a unicast address"},
+        {"tenant_limits.trust = true", "6:23", "lets nobody set it, so there is nothing to limit"},
+        {"tenant_limits.vlam = 1", "6:15", "unknown key 'vlam' in [pool.a.tenant_limits]"},
         {"attributes = { min_tx_rate = 9, max_tx_rate = 8 }", "6:14", "min_tx_rate: 9 is not"},
         {"[pool.b]", "6:1", "does not say which PF"},
         {"[pool.b]\npf = []", "7:6", "the list is empty"},
@@ -295,6 +329,9 @@ TEST(ConfigErrors, NameThePlaceAndTheReason) {
         {"[pf.b]\nvfs = 1\nmac = 'ff:ff:ff:ff:ff:ff'", "8:7", "is not a unicast address"},
         {"[pf.b]\nvfs = 1\nvendor = 0x8086", "8:10", "must be text in quotes"},
         {"[pf.b]\nvfs = 1\nvendor = '808'", "8:10", "four hexadecimal digits"},
+        {"[pf.b]\nvfs = 1\nmtu = 67\nslot='1'", "8:7", "67 is not from 68 to 65535"},
+        {"[pf.b]\nvfs = 1\neswitch_mode = 'switch'\nslot='1'", "8:16",
+         "'switch' is not one of legacy, switchdev"},
         {"[pf.b]\nvfs = 1\nlink_up = 'yes'\nslot='1'", "8:11", "must be true or false, not text"},
         {"[pf.b]\nvfs = 1\nlink_up = 2020-01-01\nslot='1'", "8:11", "not a date or time"},
         {"x = ", "6:5", ""},

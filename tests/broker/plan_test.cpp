@@ -126,9 +126,13 @@ TEST_F(PlanTest, AttributesDriversAndLinksThatDiffer) {
     seen["uplink"].survey.attributes[1].vlan = 5;
     seen["uplink"].survey.drivers[2] = "igbvf";
     seen["uplink"].survey.up = false;
-    EXPECT_THAT(texts(plan()),
-                ElementsAre("change uplink: set its link up", "change uplink/1: vlan 5 -> 0",
-                            "change uplink/2: driver igbvf -> vfio-pci"));
+    seen["uplink"].survey.mtu = 1500;
+    std::string with_mtu = kConfig;
+    with_mtu.insert(with_mtu.find("[pool"), "mtu = 9000\n");
+    EXPECT_THAT(
+        texts(plan(with_mtu)),
+        ElementsAre("change uplink: mtu 1500 -> 9000", "change uplink: set its link up",
+                    "change uplink/1: vlan 5 -> 0", "change uplink/2: driver igbvf -> vfio-pci"));
 }
 
 TEST_F(PlanTest, WhatTheDriverDoesNotReportIsNoDifference) {
@@ -153,12 +157,11 @@ TEST_F(PlanTest, SlotsThatNoPoolHasGoBack) {
 }
 
 TEST_F(PlanTest, PfsThatAreNotNamedGoBackUnlessTheyHaveAnotherName) {
-    remembered.push_back({.name = "uplink",
-                          .address = kPf,
-                          .created_vfs = true,
-                          .found_vfs = {},
-                          .autoprobe = true,
-                          .was_up = {}});
+    StoredPf known;
+    known.name = "uplink";
+    known.address = kPf;
+    known.created_vfs = true;
+    remembered.push_back(known);
     EXPECT_THAT(texts(plan("")),
                 ElementsAre("remove uplink: goes back to the host, without its 3 VFs"));
     seen["lan"] = seen["uplink"];

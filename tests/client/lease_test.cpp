@@ -24,11 +24,14 @@ TEST(LeaseRequest, OnlyWhatWasSaidIsSent) {
     request.attributes.vlan = 0;
     request.attributes.trust = false;
     request.attributes.vlan_protocol = "802.1ad";
+    request.attributes.rss_query = true;
+    request.attributes.port_guid = "02:00:00:00:00:00:00:01";
     request.hand_off = "node";
     request.wait_seconds = 5;
-    EXPECT_EQ(to_json(request).dump(),
-              R"({"pool":"net","count":2,"attributes":{"vlan":0,"vlanProtocol":"802.1ad",)"
-              R"("trust":false},"handOff":"node","waitSeconds":5})");
+    EXPECT_EQ(
+        to_json(request).dump(),
+        R"({"pool":"net","count":2,"attributes":{"vlan":0,"vlanProtocol":"802.1ad",)"
+        R"("trust":false,"rssQuery":true,"portGuid":"02:00:00:00:00:00:00:01"},"handOff":"node","waitSeconds":5})");
 }
 
 TEST(Lease, Iommufd) {

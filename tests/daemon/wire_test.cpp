@@ -58,8 +58,20 @@ TEST(Wire, AttributesKeepUnsetApartFromZero) {
          .trust = true,
          .min_tx_rate = 1,
          .max_tx_rate = UINT32_MAX,
-         .link_state = nic::LinkState::disable};
+         .link_state = nic::LinkState::disable,
+         .rss_query = true,
+         .node_guid = nic::Guid{0xffff'ffff'ffff'ffff},
+         .port_guid = nic::Guid{1}};
     EXPECT_EQ(*attributes_from_json(to_json(a)), a);
+    a = {};
+    a.node_guid = nic::Guid{};
+    EXPECT_EQ(*attributes_from_json(to_json(a)), nic::VfAttributes{}) << "zeros are no GUID";
+}
+
+TEST(Wire, SettingsOfAPfSurvive) {
+    EXPECT_EQ(pf_settings_from_json(to_json(PfSettings{})), PfSettings{});
+    const PfSettings all{.mtu = 9000, .eswitch_mode = nic::EswitchMode::switchdev};
+    EXPECT_EQ(pf_settings_from_json(to_json(all)), all);
 }
 
 TEST(Wire, BadAttributesAreNamed) {
@@ -73,6 +85,9 @@ TEST(Wire, BadAttributesAreNamed) {
              {{{"trust", 1}}, "trust"},
              {{{"maxTxRate", 4294967296}}, "maxTxRate"},
              {{{"linkState", "up"}}, "linkState"},
+             {{{"rssQuery", "on"}}, "rssQuery"},
+             {{{"nodeGuid", "02:00:00:00:00:01"}}, "GUID"},
+             {{{"portGuid", "00:00:00:00:00:00:00:00"}}, "all-zero"},
              {{{"mac", "01:00:5e:00:00:01"}}, "multicast"},
              {{{"mac", "00:00:00:00:00:00"}}, "all-zero"},
              {{{"mac", "02:00"}}, "02:00"},

@@ -22,12 +22,16 @@ VfAttributes everything() {
     all.min_tx_rate = 10;
     all.max_tx_rate = 1000;
     all.link_state = LinkState::disable;
+    all.rss_query = true;
+    all.node_guid = Guid{0x0200'0000'0000'0001};
+    all.port_guid = Guid{0x0200'0000'0000'0002};
     return all;
 }
 
 std::vector<std::string> all_names() {
-    return {"mac",   "vlan",        "qos",         "vlan_protocol", "spoof_check",
-            "trust", "min_tx_rate", "max_tx_rate", "link_state"};
+    return {"mac",         "vlan",      "qos",         "vlan_protocol",
+            "spoof_check", "trust",     "min_tx_rate", "max_tx_rate",
+            "link_state",  "rss_query", "node_guid",   "port_guid"};
 }
 
 TEST(Attributes, OverlayTakesWhatIsSet) {
@@ -44,10 +48,11 @@ TEST(Attributes, OverlayTakesWhatIsSet) {
     EXPECT_EQ(overlay(everything(), none), expected) << "0 and false are values, not absence";
 }
 
-TEST(Attributes, SafeDefaultsAreAllButTheMac) {
+TEST(Attributes, SafeDefaultsAreAllButAddresses) {
     const auto names = names_of(safe_defaults());
-    EXPECT_EQ(names.size(), all_names().size() - 1);
-    EXPECT_EQ(std::ranges::count(names, "mac"), 0);
+    EXPECT_EQ(names.size(), all_names().size() - 3);
+    for (const auto* own : {"mac", "node_guid", "port_guid"})
+        EXPECT_EQ(std::ranges::count(names, own), 0) << own;
     EXPECT_EQ(safe_defaults().vlan, 0);
     EXPECT_EQ(safe_defaults().spoof_check, true);
     EXPECT_EQ(safe_defaults().trust, false);
@@ -129,6 +134,9 @@ TEST(Attributes, TextsAreStrict) {
         {"min_tx_rate", "1e3"},
         {"max_tx_rate", "4294967296"},
         {"mac", "01:00:5e:00:00:01"},
+        {"node_guid", "52:54:00:12:34:56"},
+        {"port_guid", "0200000000000001"},
+        {"rss_query", "on"},
     };
     for (const auto& [name, text] : cases) {
         auto attributes = everything();

@@ -113,21 +113,23 @@ TEST(LinkMessage, ReadsARecordedOne) {
     EXPECT_EQ(link->vf_count, 3U);
     ASSERT_EQ(link->vfs.size(), 3U);
 
-    auto expected = safe_defaults();
+    auto defaults = safe_defaults();
+    defaults.rss_query.reset();  // the driver does not report it
+    auto expected = defaults;
     expected.mac = MacAddress{};
     expected.max_tx_rate = 100;
-    EXPECT_EQ(link->vf(0).attributes, expected);
-    expected = safe_defaults();
+    EXPECT_EQ(link->vf(0), expected);
+    expected = defaults;
     expected.mac = *MacAddress::parse("52:54:00:00:00:01");
     expected.vlan = 100;
     expected.qos = 3;
-    EXPECT_EQ(link->vf(1).attributes, expected);
-    expected = safe_defaults();
+    EXPECT_EQ(link->vf(1), expected);
+    expected = defaults;
     expected.mac = MacAddress{};
     expected.trust = true;
     expected.spoof_check = false;
-    EXPECT_EQ(link->vf(2).attributes, expected);
-    EXPECT_EQ(link->vf(2).index, 2U);
+    EXPECT_EQ(link->vf(2), expected);
+    EXPECT_EQ(link->vfs[2].index, 2U);
 }
 
 TEST(LinkMessage, NeverReadsPastACutOne) {
@@ -169,8 +171,7 @@ TEST(LinkMessage, CountsListsWhoseLengthWraps) {
         const auto link = parse_link(message_with(count, count));
         ASSERT_TRUE(link) << count << ": " << link.error().message();
         ASSERT_EQ(link->vfs.size(), count);
-        for (std::uint32_t i = 0; i < count; ++i)
-            ASSERT_EQ(index_in_mac(link->vf(i).attributes), i);
+        for (std::uint32_t i = 0; i < count; ++i) ASSERT_EQ(index_in_mac(link->vf(i)), i);
     }
 }
 
@@ -186,6 +187,18 @@ TEST(LinkMessage, RefusesAListThatContradictsItself) {
     const auto link = parse_link(builder.bytes());
     ASSERT_FALSE(link);
     EXPECT_THAT(link.error().message(), HasSubstr("pf0"));
+}
+
+TEST(LinkMessage, RefusesALongListThatIsOutOfOrder) {
+    const auto two_of_one = [](std::uint32_t at) {
+        Builder builder;
+        builder.number_of_vfs(2000);
+        const auto list = builder.open(IFLA_VFINFO_LIST);
+        for (std::uint32_t i = 0; i < 2000; ++i) builder.vf(i == at ? i - 1 : i);
+        builder.close(list);
+        return builder.bytes();
+    };
+    for (const std::uint32_t at : {1U, 1000U, 1999U}) EXPECT_FALSE(parse_link(two_of_one(at)));
 }
 
 TEST(LinkMessage, RefusesAListWithoutANumber) {
@@ -207,20 +220,45 @@ TEST(LinkMessage, SendsWhatItUnderstands) {
     all.min_tx_rate = 10;
     all.max_tx_rate = 1000;
     all.link_state = LinkState::disable;
+    all.rss_query = true;
+    all.node_guid = Guid{0x0200'0000'0000'0001};
+    all.port_guid = Guid{0x0200'0000'0000'0002};
     VfAttributes read;
     for (const auto& attribute : attribute_table()) {
-        const auto message = set_vf_message(7, 5, attribute.encode, all);
-        ASSERT_TRUE(message);
-        nlmsghdr* const header = nlmsg_hdr(message->get());
+        Messages messages;
+        add_set_vf(messages, 7, 5, attribute.encode, all);
+        ASSERT_EQ(messages.size(), 1U);
+        const auto bytes = messages.bytes(0, 1);
+        Bytes copy(bytes.begin(), bytes.end());
+        auto* const header = reinterpret_cast<nlmsghdr*>(copy.data());
+        EXPECT_EQ(header->nlmsg_len, copy.size());
         auto* const list = nlmsg_find_attr(header, sizeof(ifinfomsg), IFLA_VFINFO_LIST);
         ASSERT_NE(list, nullptr);
         const auto* const info = static_cast<const nlattr*>(nla_data(list));
-        const auto entry = read_vf_entry(info);
-        EXPECT_TRUE(attribute.is_set(entry.attributes)) << attribute.info.name;
-        attribute.copy(read, entry.attributes);
-        EXPECT_EQ(entry.index.value_or(5), 5U);
+        const auto entry = read_vf_attributes(info);
+        EXPECT_TRUE(attribute.is_set(entry)) << attribute.info.name;
+        attribute.copy(read, entry);
+        EXPECT_EQ(index_of_vf(info).value_or(5), 5U);
     }
     EXPECT_EQ(read, all);
+}
+
+TEST(Messages, StandOneBehindTheOther) {
+    Messages messages;
+    ifinfomsg info{};
+    messages.begin(RTM_SETLINK, info);
+    messages.put<std::uint8_t>(IFLA_VF_MAC, 1);
+    messages.begin(RTM_GETLINK, info);
+    messages.put_text(IFLA_IFNAME, "eth0");
+    messages.number(1, 9);
+    ASSERT_EQ(messages.size(), 2U);
+    EXPECT_EQ(messages.start(1), 40U) << "a byte is padded to four";
+    EXPECT_EQ(messages.bytes(0, 2).size(), 84U);
+    nlmsghdr second;
+    std::memcpy(&second, messages.bytes(1, 2).data(), sizeof second);
+    EXPECT_EQ(second.nlmsg_len, 44U);
+    EXPECT_EQ(second.nlmsg_seq, 9U);
+    EXPECT_EQ(second.nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
 }
 
 TEST(VfOfLink, SaysWhatIsMissing) {

@@ -15,7 +15,7 @@ Change change_of(std::string_view name, int errnum, std::string text = {}) {
     for (const auto& attribute : attribute_table())
         if (attribute.info.name == name)
             return {.encode = attribute.encode,
-                    .attributes = {&attribute},
+                    .attributes = Rows(&attribute),
                     .answer = {.errnum = errnum, .text = std::move(text), .message = {}}};
     ADD_FAILURE() << name;
     return {};
@@ -48,6 +48,16 @@ TEST_F(Refusal, NamesValueAndVf) {
               "cannot set link_state=disable on VF 3 of pf0: the driver cannot set it: Operation "
               "not supported");
     EXPECT_THAT(error.hint, HasSubstr("default"));
+}
+
+TEST_F(Refusal, SaysWhichDriverDoesNotHaveIt) {
+    link.driver = "igb";
+    values.rss_query = true;
+    EXPECT_EQ(of("rss_query", EOPNOTSUPP).message(),
+              "cannot set rss_query=true on VF 3 of pf0: not supported by igb: Operation not "
+              "supported");
+    EXPECT_EQ(of("rss_query", EIO).message(),
+              "cannot set rss_query=true on VF 3 of pf0: Input/output error");
 }
 
 TEST_F(Refusal, TellsTheReasonsOfARateApart) {

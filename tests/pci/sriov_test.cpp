@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "tree/host.hpp"
 
@@ -65,6 +66,19 @@ TEST_F(Sriov, RefusesWhatCannotBe) {
     EXPECT_EQ(create_vfs(root(), Address{.bus = 0xee}, 1, 1s).error().code, Code::not_found);
     EXPECT_EQ(read(*without, "sriov_numvfs"), "0");
     EXPECT_EQ(read(*without, "sriov_drivers_autoprobe"), "1");
+}
+
+TEST_F(Sriov, GivesMsixVectorsWhereTheDriverCan) {
+    const auto& vf = expected.front();
+    const auto folder_of_vf = folder.path() + "/sys/bus/pci/devices/" + vf.str();
+    const auto without_file = set_msix_vectors(root(), *with, vf, 16);
+    ASSERT_FALSE(without_file);
+    EXPECT_EQ(without_file.error().code, Code::unsupported);
+    EXPECT_THAT(without_file.error().message(),
+                HasSubstr("cannot give " + vf.str() + " 16 MSI-X vectors: not supported by "));
+    std::ofstream(folder_of_vf + "/sriov_vf_msix_count") << "";
+    ASSERT_TRUE(set_msix_vectors(root(), *with, vf, 16));
+    EXPECT_EQ(read(vf, "sriov_vf_msix_count"), "16");
 }
 
 // Nobody answers to the write here, so the VFs never come.

@@ -27,4 +27,6 @@ note "leases, on the kernel with iommufd"
 note "creating and binding all VFs of two PFs"
 ./dev vm --kernel full --nics 2 -- \
     $build/tests/bench/provision_bench 5 0000:01:00.0 0000:02:00.0 >>"$results"
+note "attributes of 256 VFs"
+./dev vm --kernel full -- $build/tests/bench/attributes_bench 40 >>"$results"
 python3 tests/bench/table.py "$results" "${1:-}"

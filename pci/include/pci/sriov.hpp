@@ -34,6 +34,12 @@ Result<> remove_vfs(const SysRoot& root, const Address& pf);
 Result<bool> read_autoprobe(const SysRoot& root, const Address& pf);
 Result<> write_autoprobe(const SysRoot& root, const Address& pf, bool on);
 
+// Gives a VF, to which no driver is bound, that many MSI-X vectors; 0: as many as its driver gives
+// it by itself. Nothing tells the number back but the VF's capability, when a driver has it again.
+// Code::unsupported names the PF's driver.
+Result<> set_msix_vectors(const SysRoot& root, const Address& pf, const Address& vf,
+                          unsigned count);
+
 // The VFs that are there now, in order of index (virtfnN links; takes no lock).
 Result<std::vector<Address>> list_vfs(const SysRoot& root, const Address& pf);
 

@@ -52,7 +52,7 @@ std::string joined(const Json& object, const char* name, const char* separator) 
 }
 
 std::string attributes(const Json& object) {
-    constexpr std::array<std::pair<const char*, const char*>, 9> kNames{{
+    constexpr std::array<std::pair<const char*, const char*>, 12> kNames{{
         {"mac", "mac"},
         {"vlan", "vlan"},
         {"qos", "qos"},
@@ -62,6 +62,9 @@ std::string attributes(const Json& object) {
         {"minTxRate", "min-tx-rate"},
         {"maxTxRate", "max-tx-rate"},
         {"linkState", "link-state"},
+        {"rssQuery", "rss-query"},
+        {"nodeGuid", "node-guid"},
+        {"portGuid", "port-guid"},
     }};
     std::string all;
     for (const auto& [name, shown] : kNames) {

@@ -80,7 +80,8 @@ public:
 
     // --- what the scrub says
     void mark_preparing(const SlotKey& key);
-    void mark_clean(const SlotKey& key, const nic::VfAttributes& attributes);
+    void mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
+                    std::vector<std::string> unsupported = {});
     void mark_dirty(const SlotKey& key, Error why);  // somebody still holds it
     void quarantine(const SlotKey& key, Error why);
     void mark_stuck(const SlotKey& key, Error why);
@@ -147,6 +148,10 @@ private:
     Slot* slot(const SlotKey& key);  // to change it: counts as a change
     void apply_resizes();
     void make_slots();
+    // Who has the MAC address that is asked for, if that function is free to lease; Code::busy if
+    // not.
+    [[nodiscard]] Result<const Slot*> slot_with_mac(const LeaseRequest& request,
+                                                    const PoolConfig& pool) const;
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
 
     Store store_;

@@ -13,6 +13,8 @@
 //                            # device; at least one; all given must match, on exactly one PF
 //   vfs = 4                  # how many VFs are created, 1..65535
 //   link_up = true           # set the PF's netdev up (VFs of igb and others need it)
+//   mtu = 9000               # of the PF's netdev, which bounds that of its VFs
+//   eswitch_mode = "switchdev" # or legacy; devlink-dev(8)
 //
 //   [pool.guests]
 //   pf = "uplink"            # or ["uplink", "other"]
@@ -26,9 +28,15 @@
 //   max_functions_per_user = 0 # 0: no quota
 //   drift = "report"         # repair: set back what another program changed on an idle VF
 //   reset = "required"       # if-available: lend functions that cannot be reset, too
+//   msix_vectors = 16        # interrupts of each VF
 //
 //   [pool.guests.attributes] # what a VF has when the lease asks for nothing else
-//   vlan = 100               # every attribute of nic/vf_attributes.hpp but `mac`, by its name
+//   vlan = 100               # every attribute of nic/vf_attributes.hpp but addresses, by its name
+//
+//   [pool.guests.tenant_limits] # in which range a lease may set what it may set
+//   vlan = ["100-199", 300]
+//   mac = "52:54:00:*"
+//   max_tx_rate = 1000       # at most, and not unlimited
 //
 // Value types; functions are pure but for reading the files and the user database. vfbroker.toml(5)
 // documents the format for operators.
@@ -43,6 +51,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "nic/devlink.hpp"
 #include "nic/vf_attributes.hpp"
 #include "pci/address.hpp"
 
@@ -77,7 +86,9 @@ struct PfConfig {
     PfSelector selector;
     unsigned vfs = 0;
     bool link_up = true;
-    Location location;  // of the table
+    std::optional<std::uint32_t> mtu;              // bytes; absent: as it is
+    std::optional<nic::EswitchMode> eswitch_mode;  // absent: as it is
+    Location location;                             // of the table
     bool operator==(const PfConfig&) const = default;
 };
 
@@ -90,6 +101,16 @@ std::string_view to_string(BackendChoice choice);  // `auto`, `iommufd`, `group`
 std::string_view to_string(ResetPolicy policy);    // `required`, `if-available`
 
 inline constexpr std::uint64_t kUnlimited = UINT64_MAX;  // what RLIM_INFINITY is
+
+// Which values of an attribute a lease may ask for.
+struct TenantLimit {
+    std::string attribute;
+    std::vector<nic::ValueRange> ranges;  // ascending, none overlaps another, at least one
+    bool operator==(const TenantLimit&) const = default;
+
+    [[nodiscard]] bool allows(std::uint64_t value) const;  // as nic::value_number()
+    [[nodiscard]] std::string str() const;                 // `100-199, 300`
+};
 
 struct PoolConfig {
     std::string name;
@@ -104,7 +125,9 @@ struct PoolConfig {
     std::optional<std::uint64_t> memlock_max;
     std::vector<std::string> tenant_may_set = {"mac", "vlan", "qos", "vlan_protocol",
                                                "max_tx_rate"};
-    unsigned max_functions_per_user = 0;  // 0: no quota
+    std::vector<TenantLimit> tenant_limits;  // of attributes in tenant_may_set
+    unsigned max_functions_per_user = 0;     // 0: no quota
+    std::optional<unsigned> msix_vectors;    // of each VF; absent: as the driver has it
     ResetPolicy reset = ResetPolicy::required;
     DriftPolicy drift = DriftPolicy::report;
     nic::VfAttributes attributes;  // only what is set; overlay it on nic::safe_defaults()
@@ -114,6 +137,8 @@ struct PoolConfig {
     // Whether the function `index` of the PF named `pf` is in the pool.
     [[nodiscard]] bool contains(std::string_view pf, unsigned index) const;
     [[nodiscard]] bool tenant_may(std::string_view attribute) const;
+    // nullptr: any value will do.
+    [[nodiscard]] const TenantLimit* tenant_limit(std::string_view attribute) const;
 };
 
 struct Config {

@@ -16,7 +16,9 @@
 
 #include "base/result.hpp"
 #include "base/sys_root.hpp"
+#include "base/undo.hpp"
 #include "iommu/groups.hpp"
+#include "nic/devlink.hpp"
 #include "nic/host_use.hpp"
 #include "nic/vf_attributes.hpp"
 #include "pci/binding.hpp"
@@ -33,6 +35,8 @@ struct PreparePfRequest {
     pci::Address pf;
     unsigned vfs = 0;
     bool link_up = true;
+    std::optional<std::uint32_t> mtu;  // absent here and below: as it is
+    std::optional<nic::EswitchMode> eswitch_mode;
 };
 struct PreparedPf {
     std::vector<pci::Address> vfs;       // that are there now, in order of index
@@ -40,15 +44,19 @@ struct PreparedPf {
     bool created = false;                // whether this call created them
     bool autoprobe = true;               // sriov_drivers_autoprobe before that
     std::optional<bool> was_up;          // the netdev before; absent: no netdev, or not asked for
+    std::optional<std::uint32_t> mtu;    // likewise
+    std::optional<nic::EswitchMode> eswitch_mode;
 };
 
 // A PF goes back to the host as it was found.
 struct GiveBackRequest {
     pci::Address pf;
-    bool remove_vfs = false;                    // they were created by us
-    unsigned found_vfs = 0;                     // with remove_vfs: so many were there at first
-    bool autoprobe = true;                      // sriov_drivers_autoprobe, set when VFs are removed
-    bool set_down = false;                      // its netdev was down
+    bool remove_vfs = false;           // they were created by us
+    unsigned found_vfs = 0;            // with remove_vfs: so many were there at first
+    bool autoprobe = true;             // sriov_drivers_autoprobe, set when VFs are removed
+    bool set_down = false;             // its netdev was down
+    std::optional<std::uint32_t> mtu;  // what it was; absent here and below: not touched
+    std::optional<nic::EswitchMode> eswitch_mode;
     std::map<unsigned, pci::Binding> bindings;  // of VFs that stay, by index
 };
 
@@ -60,7 +68,8 @@ struct ScrubRequest {
     nic::VfAttributes attributes;          // what it has when nothing else is asked for
     std::optional<vfio::Backend> backend;  // to reset it by; absent: what the kernel has
     bool reset_required = true;
-    std::set<std::string> despite;  // Overrides of this function
+    std::set<std::string> despite;         // Overrides of this function
+    std::optional<unsigned> msix_vectors;  // absent: as the driver has it
 };
 struct ScrubReport {
     std::string driver;
@@ -79,6 +88,8 @@ struct ResizePfRequest {
 // A PF as a plan needs to know it.
 struct Survey {
     std::optional<bool> up;                           // its netdev; absent: none
+    std::optional<std::uint32_t> mtu;                 // of its netdev
+    std::optional<nic::EswitchMode> eswitch_mode;     // absent: it has no switch
     std::vector<pci::Address> vfs;                    // in order of index
     std::vector<std::optional<std::string>> drivers;  // of each VF, in order of index
     std::vector<nic::VfAttributes> attributes;        // of each VF; empty: the PF is no NIC
@@ -89,8 +100,10 @@ class DeviceWork {
 public:
     explicit DeviceWork(const SysRoot& root) : root_(root) {}
 
-    // Brings the PF's netdev up if asked to, and creates the VFs if there are none. A PF that has
-    // another number of VFs is left as it is: the caller sees how many there are.
+    // Sets the PF's switch mode and MTU if asked to, brings its netdev up, and creates the VFs if
+    // there are none. A PF that has another number of VFs is left as it is: the caller sees how
+    // many there are. The switch is not touched while a VF is in use. When one step fails, the
+    // others are undone.
     Result<PreparedPf> prepare_pf(const PreparePfRequest& request);
 
     // Replaces all VFs by `vfs` others. Code::busy, and nothing is done, when a process holds one
@@ -111,9 +124,11 @@ public:
     // isolate it; anything else: it could not be proven clean.
     Result<ScrubReport> scrub(const ScrubRequest& request);
 
-    // Writes what is set in `wanted` and reads it back. Returns all attributes as they are then.
-    Result<nic::VfAttributes> set_attributes(const pci::Address& pf, unsigned index,
-                                             const nic::VfAttributes& wanted);
+    // Writes what is set and reads it back, of several VFs of one PF at once. Returns all
+    // attributes as they are then, in the order of the requests, or the first error. Code::busy
+    // when somebody on this host has the MAC address already.
+    Result<std::vector<nic::VfAttributes>> set_attributes(
+        const pci::Address& pf, const std::vector<nic::VfRequest>& requests);
 
     // Puts the driver back that was found.
     Result<> restore(const pci::Address& vf, const pci::Binding& original);
@@ -145,6 +160,19 @@ private:
     Result<> refuse_in_use(const pci::Function& function,
                            const std::set<std::string>& despite = {}) const;
     Result<> refuse_not_viable(const pci::Function& function);
+    // prepare_pf(), step by step; what each changed is added to `undo`.
+    Result<> prepare_netdev(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
+    Result<> prepare_switch(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
+    Result<> prepare_vfs(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
+    // Both return what was before.
+    Result<nic::EswitchMode> set_eswitch_mode(const pci::Address& pf, nic::EswitchMode mode);
+    Result<std::uint32_t> set_mtu(const pci::Address& pf, std::uint32_t mtu);
+    // Binds the VF to `report.driver` and resets it, with as many MSI-X vectors as are wanted.
+    Result<> bind_and_reset(const ScrubRequest& request, ScrubReport& report);
+    Result<> write_attributes(const ScrubRequest& request, int ifindex, ScrubReport& report);
+    // Code::busy when somebody but the VF has the MAC address; nullopt: nobody.
+    Result<std::optional<Error>> mac_conflict(int ifindex, unsigned index,
+                                              const nic::MacAddress& mac) const;
     // Refuses a VF that a process has open, or that the host uses.
     Result<> refuse_held(const pci::Address& vf, const std::string& operation,
                          const std::set<std::string>& despite = {}) const;

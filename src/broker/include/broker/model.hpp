@@ -15,6 +15,7 @@
 #include "base/process.hpp"
 #include "base/result.hpp"
 #include "base/sys_root.hpp"
+#include "nic/devlink.hpp"
 #include "nic/vf_attributes.hpp"
 #include "pci/address.hpp"
 #include "pci/binding.hpp"
@@ -49,6 +50,7 @@ struct Slot {
     std::optional<LeaseId> lease;
     std::optional<Error> problem;          // of absent, dirty, quarantined, stuck
     nic::VfAttributes attributes;          // proven by the last read-back
+    std::vector<std::string> unsupported;  // attributes that the scrub found its driver not to have
     std::optional<pci::Binding> original;  // as it was found, before we bound it
 };
 

@@ -34,7 +34,9 @@ struct StoredPf {
     // Somebody else's VFs were there, so many, and were removed since: absent when they were not.
     std::optional<unsigned> found_vfs;
     bool autoprobe = true;       // sriov_drivers_autoprobe before the VFs were created
-    std::optional<bool> was_up;  // whether the netdev was up; absent: not touched
+    std::optional<bool> was_up;  // whether the netdev was up; absent here and below: not touched
+    std::optional<std::uint32_t> mtu;  // of the netdev
+    std::optional<nic::EswitchMode> eswitch_mode;
 };
 
 // Numbers of VFs that `resize` changed, and the number that the configuration had then: with

@@ -25,7 +25,10 @@ struct Attributes {
     std::optional<bool> trust;
     std::optional<std::int64_t> min_tx_rate;  // Mbit/s
     std::optional<std::int64_t> max_tx_rate;  // Mbit/s
-    std::optional<std::string> link_state;    // `auto`, `up`, `down`
+    std::optional<std::string> link_state;    // `auto`, `enable`, `disable`
+    std::optional<bool> rss_query;
+    std::optional<std::string> node_guid;
+    std::optional<std::string> port_guid;
 };
 
 struct LeaseRequest {

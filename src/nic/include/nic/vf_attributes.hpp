@@ -29,6 +29,15 @@ struct MacAddress {
     auto operator<=>(const MacAddress&) const = default;
 };
 
+// Of InfiniBand: an EUI-64, as a number in the order in which it is written.
+struct Guid {
+    std::uint64_t value = 0;
+    // `02:00:00:00:00:00:00:01`, upper or lower case; Code::invalid for anything else.
+    static Result<Guid> parse(std::string_view text);
+    [[nodiscard]] std::string str() const;  // lower case
+    auto operator<=>(const Guid&) const = default;
+};
+
 enum class VlanProtocol { dot1q, dot1ad };
 enum class LinkState { automatic, enable, disable };
 std::string_view to_string(VlanProtocol protocol);  // `802.1Q`, `802.1ad`
@@ -48,22 +57,31 @@ struct VfAttributes {
     std::optional<std::uint32_t> min_tx_rate;  // Mbit/s, 0: none
     std::optional<std::uint32_t> max_tx_rate;  // Mbit/s, 0: unlimited
     std::optional<LinkState> link_state;
+    std::optional<bool> rss_query;  // the VF may ask for its RSS key and table
+    std::optional<Guid> node_guid;  // of an InfiniBand VF
+    std::optional<Guid> port_guid;
     bool operator==(const VfAttributes&) const = default;
     [[nodiscard]] bool empty() const { return *this == VfAttributes{}; }
 };
 
 // What a VF has when nothing else is configured: no VLAN, spoof check on, no trust, no rates, link
-// automatic. MAC is not in it: it is of one VF.
+// automatic, no RSS query. MAC and GUIDs are not in it: they are of one VF.
 VfAttributes safe_defaults();
 // `over` where it is set, else `base`.
 VfAttributes overlay(const VfAttributes& base, const VfAttributes& over);
 // A locally administered unicast address that is always the same for (machine, PF, index) and
 // differs between VFs. `machine` is any stable text (machine-id), `pf` the permanent MAC or slot.
 MacAddress stable_mac(std::string_view machine, std::string_view pf, unsigned index);
+// The one to try when `mac` is somebody else's: another stable, local one.
+MacAddress next_stable_mac(const MacAddress& mac);
+// The same for a GUID; `use` tells those of one VF apart (`node`, `port`).
+Guid stable_guid(std::string_view machine, std::string_view pf, unsigned index,
+                 std::string_view use);
 
 // Names of attributes as they stand in CLI, JSON and configuration (`mac`, `vlan`, `qos`,
-// `vlan_protocol`, `spoof_check`, `trust`, `min_tx_rate`, `max_tx_rate`, `link_state`) of those
-// where `wanted` is set and `actual` is not equal. The protocol of no VLAN never differs.
+// `vlan_protocol`, `spoof_check`, `trust`, `min_tx_rate`, `max_tx_rate`, `link_state`, `rss_query`,
+// `node_guid`, `port_guid`) of those where `wanted` is set and `actual` is not equal. The protocol
+// of no VLAN never differs.
 std::vector<std::string> differing(const VfAttributes& wanted, const VfAttributes& actual);
 // Names of those that are set.
 std::vector<std::string> names_of(const VfAttributes& attributes);
@@ -84,6 +102,27 @@ std::span<const AttributeInfo> attribute_infos();
 Result<> set_from_text(VfAttributes& attributes, std::string_view name, std::string_view text);
 // The inverse; nullopt when unset or unknown.
 std::optional<std::string> value_text(const VfAttributes& attributes, std::string_view name);
+
+// Values of one attribute that stand together. All have an order: numbers their own, addresses that
+// of their bytes, words and flags the one in which they are listed.
+struct ValueRange {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::string text;  // as it is said
+    bool operator==(const ValueRange&) const = default;
+};
+// `300`, `100-199`, `52:54:00:*`, `52:54:00:00:00:00/24`, `802.1Q`, `true`. A rate alone is the
+// most of its range: `1000` of max_tx_rate are all but unlimited up to that. Code::invalid says why
+// it is none, Code::not_found that there is no such attribute.
+Result<ValueRange> range_from_text(std::string_view name, std::string_view text);
+// Where the value stands in that order; nullopt when unset or unknown.
+std::optional<std::uint64_t> value_number(const VfAttributes& attributes, std::string_view name);
+
+// What one VF is to have.
+struct VfRequest {
+    unsigned index = 0;
+    VfAttributes wanted;
+};
 
 struct WriteReport {
     VfAttributes actual;                   // read back after the write
@@ -113,8 +152,18 @@ public:
     // acknowledged, but the read-back never agreed; nothing is put back then.
     Result<WriteReport> write(int ifindex, unsigned index, const VfAttributes& wanted,
                               std::chrono::milliseconds timeout);
+    // The same for several VFs of one PF, each with attributes of its own: few sends for all, and
+    // the read-back of all in one. What is refused for one VF is put back on that one and is no
+    // matter to the others: an answer for each, in order. The Error instead of the list: the netdev
+    // is gone, or the kernel's answers are unknown.
+    Result<std::vector<Result<WriteReport>>> write_many(int ifindex,
+                                                        std::span<const VfRequest> requests,
+                                                        std::chrono::milliseconds timeout);
     // Sets or clears IFF_UP (does not wait for carrier). Returns whether it was up before.
     Result<bool> set_up(int ifindex, bool up);
+    // Sets the MTU (bytes) and reads it back. Returns what it was before. A PF's bounds that of its
+    // VFs, which their guests set.
+    Result<std::uint32_t> set_mtu(int ifindex, std::uint32_t mtu);
 
 private:
     struct Impl;

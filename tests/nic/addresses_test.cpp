@@ -73,5 +73,40 @@ TEST(StableMac, DiffersBetweenVfsPfsAndMachines) {
                     << machine << " " << pf << " " << index;
 }
 
+TEST(StableMac, TheNextIsAnotherOfTheKind) {
+    std::set<MacAddress> seen;
+    auto mac = stable_mac("machine", "0000:01:00.0", 0);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_TRUE(seen.insert(mac).second);
+        EXPECT_EQ(mac.bytes[0] & 3, 2);
+        EXPECT_EQ(next_stable_mac(mac), next_stable_mac(mac));
+        mac = next_stable_mac(mac);
+    }
+}
+
+TEST(Guid, ParsesAndPrints) {
+    const auto guid = Guid::parse("02:00:00:00:00:aB:Cd:0F");
+    ASSERT_TRUE(guid);
+    EXPECT_EQ(guid->value, 0x0200'0000'00ab'cd0fU);
+    EXPECT_EQ(guid->str(), "02:00:00:00:00:ab:cd:0f");
+    for (const auto* text : {"", "52:54:00:12:34:56", "0200000000abcd0f", "02:00:00:00:00:ab:cd:0g",
+                             "02:00:00:00:00:ab:cd:0f:"}) {
+        const auto wrong = Guid::parse(text);
+        ASSERT_FALSE(wrong) << text;
+        EXPECT_EQ(wrong.error().code, Code::invalid);
+        EXPECT_THAT(wrong.error().message(), HasSubstr("02:00:00:00:00:00:00:01"));
+    }
+}
+
+TEST(StableGuid, IsLocalAndDiffersBetweenVfsAndUses) {
+    std::set<Guid> seen;
+    for (unsigned index = 0; index < 1024; ++index)
+        for (const auto* use : {"node", "port"}) {
+            const auto guid = stable_guid("machine", "0000:01:00.0", index, use);
+            EXPECT_TRUE(seen.insert(guid).second) << index << use;
+            EXPECT_EQ(guid.value >> 56 & 3, 2U);
+        }
+}
+
 }  // namespace
 }  // namespace vfb::nic
