@@ -206,7 +206,21 @@ Result<> DeviceWork::write_attributes(const ScrubRequest& request, int ifindex,
     VFB_TRY(auto written, session.write(ifindex, request.index, wanted, kReadBackTimeout));
     report.attributes = written.actual;
     report.unsupported = std::move(written.unsupported);
+    if (wanted.mac) VFB_CHECK(write_port_mac(request.pf, request.index, *wanted.mac));
     return {};
+}
+
+Result<> DeviceWork::write_port_mac(const pci::Address& pf, unsigned index,
+                                    const nic::MacAddress& mac) {
+    auto devlink = nic::Devlink::open("pci", pf.str());
+    const auto mode = devlink ? devlink->eswitch_mode()
+                              : Result<nic::EswitchMode>(std::unexpected(devlink.error()));
+    if (!mode && mode.error().code == Code::unsupported) return {};
+    if (!mode) return std::unexpected(mode.error());
+    if (*mode == nic::EswitchMode::legacy) return {};
+    VFB_TRY(const auto port, devlink->port_of_vf(index));
+    if (!port || !port->mac) return {};
+    return devlink->set_vf_mac(index, mac);
 }
 
 Result<std::vector<nic::VfAttributes>> DeviceWork::set_attributes(
@@ -228,6 +242,8 @@ Result<std::vector<nic::VfAttributes>> DeviceWork::set_attributes(
         VFB_TRY(auto report, std::move(result));
         actual.push_back(std::move(report.actual));
     }
+    for (const auto& [index, wanted] : requests)
+        if (wanted.mac) VFB_CHECK(write_port_mac(pf, index, *wanted.mac));
     return actual;
 }
 

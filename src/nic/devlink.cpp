@@ -7,8 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
+#include "devlink_port.hpp"
+#include "dump.hpp"
 #include "nested.hpp"
 #include "netlink_socket.hpp"
 
@@ -25,7 +28,7 @@ std::uint16_t number_of(EswitchMode mode) {
 
 // An attribute of an answer, nullptr: it has none. The attributes of generic netlink stand behind a
 // header of four bytes, just as those of a list stand behind the list's own.
-const nlattr* find(const std::vector<std::byte>& message, int type) {
+const nlattr* find(std::span<const std::byte> message, int type) {
     constexpr std::size_t kHeaders = NLMSG_HDRLEN + GENL_HDRLEN;
     std::size_t at = kHeaders;
     while (at + NLA_HDRLEN <= message.size()) {
@@ -35,6 +38,18 @@ const nlattr* find(const std::vector<std::byte>& message, int type) {
         at += NLA_ALIGN(attribute->nla_len);
     }
     return nullptr;
+}
+
+template <class T>
+std::optional<T> value_of(std::span<const std::byte> message, int type) {
+    const auto* const attribute = find(message, type);
+    return attribute == nullptr ? std::nullopt : payload<T>(attribute);
+}
+
+bool has_text(std::span<const std::byte> message, int type, const std::string& text) {
+    const auto* const attribute = find(message, type);
+    return attribute != nullptr && length_of(attribute) == text.size() + 1 &&
+           std::memcmp(data_of(attribute), text.c_str(), text.size() + 1) == 0;
 }
 
 // Families have no fixed numbers: the kernel is asked by name.
@@ -48,13 +63,30 @@ Result<std::uint16_t> family_of(NetlinkSocket& socket) {
         return fail(Code::unsupported, kOperation, {}, "it has none",
                     "use a kernel with CONFIG_NET_DEVLINK");
     if (answer.errnum != 0) return fail_errno(answer.errnum, kOperation, {}, answer.text);
-    const auto* const id = find(answer.message, CTRL_ATTR_FAMILY_ID);
-    const auto family = id == nullptr ? std::nullopt : payload<std::uint16_t>(id);
+    const auto family = value_of<std::uint16_t>(answer.message, CTRL_ATTR_FAMILY_ID);
     if (!family) return fail(Code::failed, kOperation, {}, "its answer has no number");
     return *family;
 }
 
 }  // namespace
+
+std::optional<Devlink::Port> parse_vf_port(std::span<const std::byte> message, unsigned vf) {
+    const auto index = value_of<std::uint32_t>(message, DEVLINK_ATTR_PORT_INDEX);
+    const auto flavour = value_of<std::uint16_t>(message, DEVLINK_ATTR_PORT_FLAVOUR);
+    const auto number = value_of<std::uint16_t>(message, DEVLINK_ATTR_PORT_PCI_VF_NUMBER);
+    // External: of a VF that another host sees, behind the same NIC.
+    const bool external = value_of<std::uint8_t>(message, DEVLINK_ATTR_PORT_EXTERNAL) == 1;
+    if (!index || flavour != DEVLINK_PORT_FLAVOUR_PCI_VF || number != vf || external)
+        return std::nullopt;
+    Devlink::Port port{.index = *index, .mac = {}};
+    const auto* const function = find(message, DEVLINK_ATTR_PORT_FUNCTION);
+    const auto* const address =
+        function == nullptr ? nullptr : find_nested(function, DEVLINK_PORT_FUNCTION_ATTR_HW_ADDR);
+    if (address != nullptr)
+        if (const auto bytes = payload<std::array<std::uint8_t, 6>>(address))
+            port.mac = MacAddress{*bytes};
+    return port;
+}
 
 std::string_view to_string(EswitchMode mode) {
     for (const auto& [entry, name] : kModes)
@@ -115,8 +147,7 @@ Result<Devlink> Devlink::open(std::string bus, std::string device) {
 Result<EswitchMode> Devlink::eswitch_mode() {
     const auto operation = fmt::format("read the switch mode of {}", impl_->device);
     VFB_TRY(const auto answer, impl_->ask(impl_->request(DEVLINK_CMD_ESWITCH_GET), operation));
-    const auto* const attribute = find(answer.message, DEVLINK_ATTR_ESWITCH_MODE);
-    const auto number = attribute == nullptr ? std::nullopt : payload<std::uint16_t>(attribute);
+    const auto number = value_of<std::uint16_t>(answer.message, DEVLINK_ATTR_ESWITCH_MODE);
     for (const auto& [mode, name] : kModes)
         if (number == number_of(mode)) return mode;
     return fail(Code::unsupported, operation, impl_->device,
@@ -136,6 +167,42 @@ Result<EswitchMode> Devlink::set_eswitch_mode(EswitchMode mode) {
         return fail(Code::failed, operation, impl_->device,
                     fmt::format("the kernel took it, but it still reads {}", to_string(now)));
     return before;
+}
+
+Result<std::optional<Devlink::Port>> Devlink::port_of_vf(unsigned vf) {
+    std::optional<Port> found;
+    const genlmsghdr request{
+        .cmd = DEVLINK_CMD_PORT_GET, .version = DEVLINK_GENL_VERSION, .reserved = 0};
+    // All ports of the host: older kernels leave none out.
+    VFB_CHECK(dump(NETLINK_GENERIC, impl_->family, bytes_of(request), [&](nlmsghdr* header) {
+        const std::span message(reinterpret_cast<const std::byte*>(header), header->nlmsg_len);
+        if (!has_text(message, DEVLINK_ATTR_BUS_NAME, impl_->bus) ||
+            !has_text(message, DEVLINK_ATTR_DEV_NAME, impl_->device))
+            return;
+        if (auto port = parse_vf_port(message, vf)) found = std::move(port);
+    }));
+    return found;
+}
+
+Result<> Devlink::set_vf_mac(unsigned vf, const MacAddress& mac) {
+    const auto operation =
+        fmt::format("give the port of VF {} of {} the address {}", vf, impl_->device, mac.str());
+    VFB_TRY(const auto port, port_of_vf(vf));
+    if (!port || !port->mac)
+        return fail(Code::unsupported, operation, impl_->device,
+                    port ? "its driver has no addresses of ports" : "there is no such port");
+    if (*port->mac == mac) return {};
+    auto request = impl_->request(DEVLINK_CMD_PORT_SET);
+    request.put(DEVLINK_ATTR_PORT_INDEX, port->index);
+    const auto function = request.open(DEVLINK_ATTR_PORT_FUNCTION | NLA_F_NESTED);
+    request.put(DEVLINK_PORT_FUNCTION_ATTR_HW_ADDR, mac.bytes);
+    request.close(function);
+    VFB_CHECK(impl_->ask(std::move(request), operation));
+    VFB_TRY(const auto now, port_of_vf(vf));
+    if (!now || now->mac != mac)
+        return fail(Code::failed, operation, impl_->device,
+                    "the kernel took it, but it reads another");
+    return {};
 }
 
 }  // namespace vfb::nic

@@ -356,8 +356,17 @@ TEST_P(Switch, ChangesItsModeAndBack) {
     EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::switchdev).value(), EswitchMode::legacy);
     EXPECT_EQ(devlink->eswitch_mode().value(), EswitchMode::switchdev);
     EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::switchdev).value(), EswitchMode::switchdev);
+    const auto port = devlink->port_of_vf(3);
+    ASSERT_TRUE(port) << port.error().message();
+    ASSERT_TRUE(*port);
+    EXPECT_EQ((*port)->index, 131U) << "NSIM_DEV_VF_PORT_INDEX_BASE and the index";
+    EXPECT_EQ(devlink->port_of_vf(4).value(), std::nullopt);
+    const auto refused = devlink->set_vf_mac(3, *MacAddress::parse("52:54:00:00:00:01"));
+    EXPECT_EQ(refused.error().code, Code::unsupported);
+    EXPECT_THAT(refused.error().message(), HasSubstr("no addresses of ports"));
     EXPECT_EQ(devlink->set_eswitch_mode(EswitchMode::legacy).value(), EswitchMode::switchdev);
     EXPECT_EQ(devlink->eswitch_mode().value(), EswitchMode::legacy);
+    EXPECT_EQ(devlink->port_of_vf(3).value(), std::nullopt);
 
     auto nobody = Devlink::open("netdevsim", "netdevsim7");
     ASSERT_TRUE(nobody);

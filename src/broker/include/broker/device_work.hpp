@@ -170,6 +170,9 @@ private:
     // Binds the VF to `report.driver` and resets it, with as many MSI-X vectors as are wanted.
     Result<> bind_and_reset(const ScrubRequest& request, ScrubReport& report);
     Result<> write_attributes(const ScrubRequest& request, int ifindex, ScrubReport& report);
+    // In switchdev mode the MAC address is the VF's port's as well, where its driver has that.
+    static Result<> write_port_mac(const pci::Address& pf, unsigned index,
+                                   const nic::MacAddress& mac);
     // Code::busy when somebody but the VF has the MAC address; nullopt: nobody.
     Result<std::optional<Error>> mac_conflict(int ifindex, unsigned index,
                                               const nic::MacAddress& mac) const;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What a NIC has by devlink (Documentation/networking/devlink), not by its netdev: the mode of its
-// embedded switch. Only the kernel's answer counts: every change is read back.
+// embedded switch, and the ports of that switch. Only the kernel's answer counts: every change is
+// read back.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "nic/vf_attributes.hpp"
 
 namespace vfb::nic {
 
@@ -33,6 +35,18 @@ public:
     Result<EswitchMode> eswitch_mode();
     // Returns what it was before. Drivers differ in whether they allow it while there are VFs.
     Result<EswitchMode> set_eswitch_mode(EswitchMode mode);
+
+    // The port of a VF in switchdev mode (devlink-port.rst), and the address that it gives the VF
+    // ("port function"); absent: its driver has no addresses there.
+    struct Port {
+        std::uint32_t index = 0;
+        std::optional<MacAddress> mac;
+        bool operator==(const Port&) const = default;
+    };
+    // nullopt: the VF has no port.
+    Result<std::optional<Port>> port_of_vf(unsigned vf);
+    // Sets and reads back. Code::unsupported: there is no port, or no address of it.
+    Result<> set_vf_mac(unsigned vf, const MacAddress& mac);
 
 private:
     struct Impl;
