@@ -50,7 +50,7 @@ FunctionVerdict quarantined(const VerdictFacts& f) {
     if (!f.uses.empty()) return in_use(f);
     const auto& problem = f.slot->problem;
     return no("quarantined",
-              problem ? fmt::format("its last scrub failed: {}", problem->message())
+              problem ? fmt::format("it is quarantined: {}", problem->message())
                       : "it could not be proven clean",
               problem && !problem->hint.empty() ? problem->hint : kTryAgain);
 }
@@ -61,6 +61,9 @@ FunctionVerdict clean(const VerdictFacts& f) {
         return no("not-allowed",
                   fmt::format("it is free, but you may not lease from pool {}", f.slot->pool),
                   fmt::format("an administrator can add you at {}", f.pool->location.str()));
+    if (!f.drained.empty())
+        return no("drained", fmt::format("it is clean, and {} is drained", f.drained),
+                  fmt::format("vfbroker resume {} (as root)", f.drained));
     return {.leasable = true,
             .state = "available",
             .text = fmt::format("it is clean and free in pool {}", f.slot->pool),

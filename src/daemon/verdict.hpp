@@ -25,6 +25,7 @@ struct VerdictFacts {
     const broker::Slot* slot = nullptr;        // absent: it is in nobody's hands
     const broker::PoolConfig* pool = nullptr;  // that the slot is in
     bool allowed = false;                      // whether the caller may lease from that pool
+    std::string drained{};                     // what is drained, `pool:guests`; empty: nothing
     const broker::Lease* lease = nullptr;      // that holds it
     bool may_touch = false;                    // whether the caller may see and end that lease
     std::string owner{};                       // short name of the process that asked for it

@@ -96,6 +96,7 @@ Json Views::explanation(const Json& explained, const pci::Function& f, const bro
     if (facts.slot != nullptr) {
         facts.pool = broker_.config().find_pool(facts.slot->pool);
         facts.allowed = facts.pool != nullptr && broker::Broker::may_lease(*facts.pool, caller);
+        if (const auto* target = broker_.drained_by(*facts.slot)) facts.drained = target->str();
         if (facts.slot->lease) facts.lease = broker_.find_lease(*facts.slot->lease);
     }
     if (facts.lease != nullptr) {

@@ -54,6 +54,16 @@ TEST(Verdict, NotForTheCaller) {
     EXPECT_EQ(verdict.state, "not-allowed");
 }
 
+TEST(Verdict, Drained) {
+    const Scene scene;
+    auto facts = scene.facts();
+    facts.drained = "pool:guests";
+    const auto verdict = judge(facts);
+    EXPECT_FALSE(verdict.leasable);
+    EXPECT_EQ(verdict.state, "drained");
+    EXPECT_THAT(verdict.hint, HasSubstr("vfbroker resume pool:guests"));
+}
+
 TEST(Verdict, WhoseLeaseItIsIsForItsOwnerToKnow) {
     Scene scene;
     scene.slot.state = SlotState::leased;
