@@ -59,12 +59,14 @@ const DrainTarget* Broker::drained_by(const Slot& slot) const {
 
 std::vector<const Lease*> Broker::leases_of(const DrainTarget& target) const {
     std::vector<const Lease*> found;
-    for (const auto& [id, lease] : leases_)
+    for (const auto& entry : leases_) {
+        const Lease& lease = entry.second;
         if (std::ranges::any_of(lease.functions, [&](const LeasedFunction& function) {
                 const Slot* slot = find(function.slot);
-                return slot != nullptr && slot->lease == id && concerns(target, *slot);
+                return slot != nullptr && slot->lease == lease.id && concerns(target, *slot);
             }))
             found.push_back(&lease);
+    }
     return found;
 }
 

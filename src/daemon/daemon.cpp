@@ -110,7 +110,10 @@ void Daemon::wire() {
             if (!done) log_error(done.error(), Level::warning);
         });
     });
-    resizer_.on_end([this] { applier_.check(); });
+    resizer_.on_end([this] {
+        give_back_.check();
+        applier_.check();
+    });
     give_back_.on_end([this] { applier_.check(); });
     leasing_.on_end([this] { drainer_.check(); });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {

@@ -37,7 +37,10 @@ void GiveBack::check() {
     const auto retired = broker_.retire();
     for (const auto& slot : retired)
         if (broker_.config().find_pf(slot.key.pf) != nullptr) give_back(slot);
-    const auto at_rest = [&](const auto& pf) { return !has_slots(broker_, pf.name); };
+    // One whose VFs are being replaced is given back after that.
+    const auto at_rest = [&](const auto& pf) {
+        return !has_slots(broker_, pf.name) && !hardware_.is_held(pf.name);
+    };
     const auto begin = std::ranges::stable_partition(pending_, std::not_fn(at_rest)).begin();
     const std::vector<broker::StoredPf> now(begin, pending_.end());
     pending_.erase(begin, pending_.end());

@@ -324,7 +324,7 @@ void Hardware::sync(const std::string& name) {
     if (unknown_original && config != nullptr) return prepare(*config);
     const pci::Function* pf = it->second.address ? world_.find(*it->second.address) : nullptr;
     if (any && pf != nullptr && pf->sriov && pf->sriov->vfs.empty()) fail_without_vfs(name);
-    if (has_wrong_number(name)) {
+    if (pf != nullptr && has_wrong_number(name)) {
         check_count(name, it->second, pf->sriov->vfs.size());
         if (repair_number(name)) return;
     }

@@ -68,6 +68,7 @@ public:
     // While it is held, nothing is begun with a PF: its VFs are on their way to be removed.
     void hold(const std::string& pf);
     void let_go(const std::string& pf);
+    [[nodiscard]] bool is_held(const std::string& pf) const { return held_.contains(pf); }
 
     [[nodiscard]] Scrubber& scrubber() { return scrubber_; }
     [[nodiscard]] const std::map<std::string, PfStatus>& pfs() const { return pfs_; }
