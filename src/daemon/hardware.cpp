@@ -193,7 +193,8 @@ bool Hardware::is_to_be_set(const std::string& name, const PfStatus& status) {
 void Hardware::prepared(const std::string& name, const pci::Address& address,
                         Result<WorkerReply> reply) {
     const auto it = pfs_.find(name);
-    if (it == pfs_.end() || it->second.address != address) return;  // another one by now
+    // Another one by now, or none: whoever waits for this one has to know.
+    if (it == pfs_.end() || it->second.address != address) return scrubber_.announce();
     PfStatus& status = it->second;
     Result<> recorded;
     if (reply) recorded = record(name, address, reply->parameters);
@@ -220,7 +221,7 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
     // their groups and NUMA nodes have to be known before anything is done with them.
     world_.refresh(touched, [this, name, address] {
         const auto now = pfs_.find(name);
-        if (now == pfs_.end() || now->second.address != address) return;
+        if (now == pfs_.end() || now->second.address != address) return scrubber_.announce();
         now->second.state = PfStatus::State::ready;
         // The configuration may have changed meanwhile.
         if (is_to_be_set(name, now->second)) {
@@ -396,6 +397,8 @@ void Hardware::on_world_change(const pci::Address& address, const pci::Function*
     }
     if (now == nullptr || (before != nullptr && before->driver != now->driver))
         retry_group(address, now != nullptr ? *now : *before);
+    // Whoever waits for a PF that has just gone.
+    if (now == nullptr && !concerned.empty()) scrubber_.announce();
 }
 
 void Hardware::retry_group(const pci::Address& address, const pci::Function& function) {
