@@ -53,7 +53,12 @@ void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
          .done =
              [this, key, address = request.vf, done = std::move(done)](Result<WorkerReply> reply) {
                  scrubbed(key, address, std::move(reply));
-                 if (done) done();
+                 if (!done) return;
+                 // Why it is busy is still being read.
+                 if (deciding_.contains(key))
+                     decided_[key] = done;
+                 else
+                     done();
              },
          .part = {},
          .late = [this, key] { scrub(key); }});
@@ -98,6 +103,7 @@ void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error er
         world_.refresh({address}, [this, key, address, error = std::move(error)] {
             deciding_.erase(key);
             held(key, address, error);
+            if (const auto waiting = decided_.extract(key)) waiting.mapped()();
             announce();
         });
         return;

@@ -69,6 +69,7 @@ private:
     Hardware& hardware_;
     std::set<broker::SlotKey> running_;
     std::set<broker::SlotKey> deciding_;  // busy, and it is being read by whom
+    std::map<broker::SlotKey, std::function<void()>> decided_;  // who waits for that
     std::map<broker::SlotKey, Holding> holding_;
     vfio::Support support_;
     std::function<void()> on_change_;
