@@ -93,13 +93,18 @@ Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
     return all;
 }
 
-Result<> DeviceWork::refuse_in_use(const pci::Function& function,
-                                   const std::set<std::string>& despite) const {
+Result<std::vector<Use>> DeviceWork::uses_in_the_way(const pci::Function& function) const {
     VFB_TRY(auto uses, host_uses(function));
     for (const auto& netdev : function.netdevs)
         if (netdev.up && uses.empty())
             uses.push_back(
                 {.kind = "up", .text = fmt::format("its network interface {} is up", netdev.name)});
+    return uses;
+}
+
+Result<> DeviceWork::refuse_in_use(const pci::Function& function,
+                                   const std::set<std::string>& despite) const {
+    VFB_TRY(auto uses, uses_in_the_way(function));
     std::erase_if(uses, [&](const Use& use) { return despite.contains(use.kind); });
     if (uses.empty()) return {};
     std::set<std::string> kinds;

@@ -271,6 +271,17 @@ const Error* Plan::blocked() const {
     return nullptr;
 }
 
+void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides) {
+    for (auto& [name, pf] : seen)
+        for (const auto& [function, reasons] : overrides) {
+            const auto uses = pf.survey.in_use.find(function);
+            if (uses == pf.survey.in_use.end()) continue;
+            std::erase_if(uses->second, [&](const Use& use) {
+                return use.kind != "vfio" && reasons.contains(use.kind);
+            });
+        }
+}
+
 Plan make_plan(const Config& wanted, const Broker& broker, const std::map<std::string, Seen>& seen,
                const std::vector<StoredPf>& remembered) {
     Plan plan;

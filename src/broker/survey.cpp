@@ -37,7 +37,7 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
         survey.drivers.push_back(binding.driver);
         if (!with_uses) continue;
         VFB_TRY(const auto vf, inventory.read(address));
-        VFB_TRY(auto uses, host_uses(vf));
+        VFB_TRY(auto uses, uses_in_the_way(vf));
         VFB_TRY(const auto holders, vfio::find_holders(root_, address));
         if (!holders.empty())
             uses.push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});

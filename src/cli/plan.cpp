@@ -90,7 +90,7 @@ Result<int> report(const Context& context, const proto::Json& left) {
 Result<int> apply(const Context& context, const ApplyOptions& options) {
     VFB_TRY(const auto overrides, overrides_json(options.despite));
     VFB_TRY(auto client, context.connect());
-    VFB_TRY(const auto planned, call(client, "Plan", proto::Json::object()));
+    VFB_TRY(const auto planned, call(client, "Plan", {{"overrides", overrides}}));
     const proto::Json& shown = member(planned.parameters, "plan");
     if (options.dry_run) return show(context, shown);
     if (!context.json) VFB_CHECK(print(plan_text(shown, colour_wanted())));

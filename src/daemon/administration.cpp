@@ -44,10 +44,13 @@ void Service::reload(const Request& request) {
 }
 
 void Service::plan(const Request& request) {
-    const Parameters parameters(request.call.parameters);
+    Parameters parameters(request.call.parameters);
+    const Json overrides = parameters.any("overrides");
     if (!accepted(request, parameters)) return;
     if (!is_root(request, "plan the configuration", "configuration", "sudo vfbroker plan")) return;
-    applier_.plan([request](const Result<broker::Plan>& plan) {
+    const auto parsed = overrides_from_json(overrides);
+    if (!parsed) return refuse(request, parsed.error());
+    applier_.plan(*parsed, [request](const Result<broker::Plan>& plan) {
         if (!plan) return refuse(request, plan.error());
         succeed(request, {{"plan", to_json(*plan)}});
     });

@@ -26,17 +26,19 @@ struct Applier::Running {
 Applier::Applier(Parts parts) : parts_(std::move(parts)) {}
 Applier::~Applier() = default;
 
-void Applier::plan(PlanDone done) {
-    parts_.loader.load([this, done = std::move(done)](const Result<broker::Config>& config) {
-        if (!config) return done(std::unexpected(config.error()));
-        make_plan(*config, done);
-    });
+void Applier::plan(const broker::Overrides& overrides, PlanDone done) {
+    parts_.loader.load(
+        [this, overrides, done = std::move(done)](const Result<broker::Config>& config) {
+            if (!config) return done(std::unexpected(config.error()));
+            make_plan(*config, overrides, done);
+        });
 }
 
-void Applier::make_plan(broker::Config config, PlanDone done) {
+void Applier::make_plan(broker::Config config, const broker::Overrides& overrides, PlanDone done) {
     // The configuration has to stay until the survey is done.
     const auto kept = std::make_shared<const broker::Config>(std::move(config));
-    parts_.surveyor.survey(*kept, [this, kept, done = std::move(done)](const SeenPfs& seen) {
+    parts_.surveyor.survey(*kept, [this, kept, overrides, done = std::move(done)](SeenPfs seen) {
+        broker::set_aside(seen, overrides);
         const auto remembered = parts_.broker.remembered_pfs();
         if (!remembered) return done(std::unexpected(remembered.error()));
         done(broker::make_plan(*kept, parts_.broker, seen, *remembered));
@@ -51,7 +53,8 @@ void Applier::apply(Request request) {
     running_->request = std::move(request);
     parts_.loader.load([this](const Result<broker::Config>& config) {
         if (!config) return finish(std::unexpected(config.error()));
-        make_plan(*config, [this, config = *config](const Result<broker::Plan>& plan) {
+        const auto& overrides = running_->request.overrides;
+        make_plan(*config, overrides, [this, config = *config](const Result<broker::Plan>& plan) {
             if (!plan) return finish(std::unexpected(plan.error()));
             const std::string& shown = running_->request.plan;
             if (!shown.empty() && shown != plan_id(*plan))
@@ -122,7 +125,7 @@ void Applier::check() {
     if (!at_rest()) return;
     if (!running_->to_resize.empty()) return resize();
     running_->finishing = true;
-    plan([this](Result<broker::Plan> left) {
+    plan({}, [this](Result<broker::Plan> left) {
         if (left && !running_->errors.empty()) left = std::unexpected(running_->errors.front());
         finish(std::move(left));
     });

@@ -35,7 +35,8 @@ public:
     Applier& operator=(const Applier&) = delete;
 
     using PlanDone = std::function<void(Result<broker::Plan>)>;
-    void plan(PlanDone done);
+    // `overrides`: as if these uses of the host were none.
+    void plan(const broker::Overrides& overrides, PlanDone done);
 
     // How far an apply is: functions at rest, of how many.
     struct Progress {
@@ -57,7 +58,7 @@ public:
 
 private:
     struct Running;
-    void make_plan(broker::Config config, PlanDone done);
+    void make_plan(broker::Config config, const broker::Overrides& overrides, PlanDone done);
     void begin(const broker::Config& config, const broker::Plan& plan);
     void resize();
     void finish(Result<broker::Plan> left);

@@ -122,6 +122,19 @@ TEST_F(PlanTest, LeasesAndUsesAreInTheWayOfThat) {
     EXPECT_THAT(texts(made), testing::Not(testing::Contains(HasSubstr("into pool"))));
 }
 
+TEST_F(PlanTest, UsesThatAreSetAsideAreNotInTheWay) {
+    auto& in_use = seen["uplink"].survey.in_use;
+    in_use[vf(1)] = {{.kind = "address", .text = "eth1 has the address 192.0.2.7/24"}};
+    set_aside(seen, {{vf(1), {"route"}}, {vf(2), {"address"}}});
+    EXPECT_FALSE(plan(with_vfs(2)).pfs.front().resize);
+    set_aside(seen, {{vf(1), {"address"}}});
+    EXPECT_TRUE(plan(with_vfs(2)).pfs.front().resize);
+    // Who has it open cannot be set aside.
+    in_use[vf(2)] = {{.kind = "vfio", .text = "pid 9 (qemu) has it open"}};
+    set_aside(seen, {{vf(2), {"vfio"}}});
+    EXPECT_FALSE(plan(with_vfs(2)).pfs.front().resize);
+}
+
 TEST_F(PlanTest, AttributesDriversAndLinksThatDiffer) {
     seen["uplink"].survey.attributes[1].vlan = 5;
     seen["uplink"].survey.drivers[2] = "igbvf";

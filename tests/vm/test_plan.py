@@ -102,10 +102,11 @@ class PlanAndApply(machine.Test):
         run("ip", "link", "set", machine.netdev_of(), "up")
         (DEVICE / "sriov_numvfs").write_text("2")
         first = machine.vf_address(0)
-        wait_for("the VF has an interface", lambda: list(
-            pathlib.Path(f"/sys/bus/pci/devices/{first}").glob("net/*")))
+        wait_for("the VFs have interfaces", lambda: len(list(DEVICE.glob("virtfn*/net/*"))) == 2)
         name = machine.netdev_of(first)
         run("ip", "address", "add", "192.0.2.7/24", "dev", name)
+        second = machine.vf_address(1)
+        run("ip", "address", "add", "192.0.2.8/24", "dev", machine.netdev_of(second))
         self.daemon.configure(machine.CONFIG.format(vfs=4))
         blocked = plan(2)["physicalFunctions"][0]["blocked"]
         self.assertIn(f"{name} has the address 192.0.2.7/24", json.dumps(blocked))
@@ -119,7 +120,8 @@ class PlanAndApply(machine.Test):
         vfbroker("take", first, "--despite", "address,route,up")
         self.assertEqual(machine.driver_of(first), "vfio-pci")
         self.assertRegex(self.daemon.log(), rf"takes {first} from the host despite: address")
-        vfbroker("apply", "--yes")
+        vfbroker("apply", "--yes", "--despite", f"{second}=route", status=5)
+        vfbroker("apply", "--yes", "--despite", f"{second}=address,route,up")
         self.assertEqual(self.pool()["clean"], 4)
         # What goes back is what was found: two VFs, and igbvf on them.
         self.daemon.configure("")

@@ -156,6 +156,8 @@ public:
     [[nodiscard]] iommu::Functions relatives(const pci::Function& function) const;
 
 private:
+    // host_uses(), or that an interface is up.
+    [[nodiscard]] Result<std::vector<Use>> uses_in_the_way(const pci::Function& function) const;
     // Refuses a VF that the host uses by its kernel driver.
     Result<> refuse_in_use(const pci::Function& function,
                            const std::set<std::string>& despite = {}) const;

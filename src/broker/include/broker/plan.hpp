@@ -56,6 +56,9 @@ struct Seen {
     std::optional<Error> problem;
 };
 
+// Takes out the uses that the operator set aside; what has a VF open by VFIO stays.
+void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides);
+
 // `wanted` against what was `seen` of its PFs (by name), the slots and leases of `broker`, and the
 // PFs that were touched before (`remembered`).
 Plan make_plan(const Config& wanted, const Broker& broker, const std::map<std::string, Seen>& seen,
