@@ -273,10 +273,11 @@ const Error* Plan::blocked() const {
 
 void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides) {
     for (auto& [name, pf] : seen)
-        for (const auto& [function, reasons] : overrides) {
-            const auto uses = pf.survey.in_use.find(function);
+        for (const auto& override : overrides) {
+            const auto uses = pf.survey.in_use.find(override.first);
             if (uses == pf.survey.in_use.end()) continue;
-            std::erase_if(uses->second, [&](const Use& use) {
+            const std::set<std::string>& reasons = override.second;
+            std::erase_if(uses->second, [&reasons](const Use& use) {
                 return use.kind != "vfio" && reasons.contains(use.kind);
             });
         }
