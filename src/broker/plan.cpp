@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/policy.hpp"
+
 namespace vfb::broker {
 namespace {
 
@@ -246,20 +248,8 @@ bool has_something(const PfPlan& plan) {
 
 }  // namespace
 
-std::string_view to_string(Change::Action action) {
-    switch (action) {
-        case Action::add:
-            return "add";
-        case Action::change:
-            return "change";
-        case Action::remove:
-            return "remove";
-    }
-    return "change";
-}
-
 std::size_t Plan::count(Change::Action action) const {
-    std::size_t count = 0;
+    auto count = static_cast<std::size_t>(std::ranges::count(pools, action, &Change::action));
     for (const PfPlan& pf : pfs)
         count += static_cast<std::size_t>(std::ranges::count(pf.changes, action, &Change::action));
     return count;
@@ -286,6 +276,7 @@ void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides) {
 Plan make_plan(const Config& wanted, const Broker& broker, const std::map<std::string, Seen>& seen,
                const std::vector<StoredPf>& remembered) {
     Plan plan;
+    plan.pools = policy_changes(broker.config(), wanted);
     std::set<pci::Address> kept;
     for (const PfConfig& pf : wanted.pfs) {
         const auto found = seen.find(pf.name);

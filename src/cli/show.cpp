@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/size.hpp"
 #include "output/fields.hpp"
 
 namespace vfb::cli {
@@ -27,16 +28,6 @@ private:
 std::uint64_t size_of(const Json& object, const char* name) {
     const Json& value = member(object, name);
     return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
-}
-
-std::string readable_size(std::uint64_t bytes) {
-    constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-    std::size_t unit = 0;
-    while (bytes >= 1024 && bytes % 1024 == 0 && unit + 1 < kUnits.size()) {
-        bytes /= 1024;
-        ++unit;
-    }
-    return fmt::format("{} {}", bytes, kUnits[unit]);
 }
 
 void add_bars(Lines& lines, const char* label, const Json& object, const char* name) {

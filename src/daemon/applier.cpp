@@ -153,6 +153,10 @@ std::string plan_id(const broker::Plan& plan) {
         for (const auto& error : pf.blocked) add(error.message());
         for (const auto& text : pf.later) add(text);
     }
+    for (const auto& change : plan.pools) {
+        add(change.subject);
+        add(change.text);
+    }
     return fmt::format("{:016x}", hash);
 }
 

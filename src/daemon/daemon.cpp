@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "broker/policy.hpp"
 #include "log.hpp"
 
 namespace vfb::daemon {
@@ -192,6 +193,8 @@ void Daemon::reload(const std::function<void(Result<>)>& done) {
 }
 
 void Daemon::apply(broker::Config config) {
+    for (const auto& change : broker::policy_changes(broker_.config(), config))
+        log(Level::notice, "pool {}: {}", change.subject, change.text);
     broker_.configure(std::move(config));
     if (!inventory_read_) return;
     hardware_.apply();

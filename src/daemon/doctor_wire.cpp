@@ -20,6 +20,14 @@ Json to_json(const doctor::DaemonFacts& facts) {
                                     {"state", slot.state},
                                     {"problem", slot.problem},
                                     {"hint", slot.hint}});
+    json["differences"] = Json::array();
+    for (const auto& difference : facts.differences)
+        json["differences"].push_back({{"subject", difference.subject},
+                                       {"count", difference.count},
+                                       {"first", difference.first},
+                                       {"later", difference.later}});
+    json["noPlan"] = facts.no_plan;
+    json["noPlanHint"] = facts.no_plan_hint;
     return json;
 }
 
@@ -46,6 +54,13 @@ Result<doctor::DaemonFacts> daemon_facts_from_json(const Json& json) {
                                   .state = slot.at("state").get<std::string>(),
                                   .problem = slot.at("problem").get<std::string>(),
                                   .hint = slot.at("hint").get<std::string>()});
+    for (const auto& difference : json.at("differences"))
+        facts.differences.push_back({.subject = difference.at("subject").get<std::string>(),
+                                     .count = difference.at("count").get<unsigned>(),
+                                     .first = difference.at("first").get<std::string>(),
+                                     .later = difference.at("later").get<bool>()});
+    facts.no_plan = json.at("noPlan").get<std::string>();
+    facts.no_plan_hint = json.at("noPlanHint").get<std::string>();
     return facts;
 }
 

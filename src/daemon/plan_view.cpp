@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plan_view.hpp"
 
+#include <fmt/format.h>
+
 #include "applier.hpp"
 #include "proto/connection.hpp"
 
@@ -32,15 +34,46 @@ Json to_json(const broker::PfPlan& pf) {
     return json;
 }
 
+std::string in_words(const Change& change) {
+    return fmt::format("{}: {}", change.subject, change.text);
+}
+
 }  // namespace
+
+void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& plan) {
+    if (!plan) {
+        facts.no_plan = plan.error().message();
+        facts.no_plan_hint = plan.error().hint;
+        return;
+    }
+    const auto add = [&](const std::string& subject, std::size_t count, std::string first,
+                         bool later) {
+        facts.differences.push_back({.subject = subject,
+                                     .count = static_cast<unsigned>(count),
+                                     .first = std::move(first),
+                                     .later = later});
+    };
+    for (const auto& pf : plan->pfs) {
+        std::vector<std::string> changes;
+        for (const auto& change : pf.changes)
+            if (change.property != "state")  // functions in trouble are told of by themselves
+                changes.push_back(in_words(change));
+        for (const auto& error : pf.blocked) changes.push_back(error.message());
+        if (!changes.empty()) add(pf.name, changes.size(), changes.front(), false);
+        if (!pf.later.empty()) add(pf.name, pf.later.size(), pf.later.front(), true);
+    }
+    for (const auto& change : plan->pools) add(change.subject, 1, in_words(change), false);
+}
 
 Json to_json(const broker::Plan& plan) {
     Json json{{"id", plan_id(plan)},
               {"add", plan.count(Change::Action::add)},
               {"change", plan.count(Change::Action::change)},
               {"remove", plan.count(Change::Action::remove)},
-              {"physicalFunctions", Json::array()}};
+              {"physicalFunctions", Json::array()},
+              {"pools", Json::array()}};
     for (const auto& pf : plan.pfs) json["physicalFunctions"].push_back(to_json(pf));
+    for (const auto& change : plan.pools) json["pools"].push_back(to_json(change));
     return json;
 }
 

@@ -8,6 +8,7 @@
 #include "answers.hpp"
 #include "doctor_wire.hpp"
 #include "explain_wire.hpp"
+#include "plan_view.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -157,9 +158,17 @@ void Service::status(const Request& request) {
 void Service::diagnose(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (!accepted(request, parameters)) return;
+    applier_.plan({}, [this, request](const Result<broker::Plan>& plan) {
+        auto facts = views_.daemon_facts();
+        add_differences(facts, plan);
+        diagnose(request, facts);
+    });
+}
+
+void Service::diagnose(const Request& request, const doctor::DaemonFacts& facts) {
     // A worker of its own: it reads every function, and no other waits for one that hangs.
     workers_.of("doctor").call({.operation = "diagnose",
-                                .parameters = to_json(views_.daemon_facts()),
+                                .parameters = to_json(facts),
                                 .timeout = kDiagnoseTimeout,
                                 .subject = "this host",
                                 .done =

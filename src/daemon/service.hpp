@@ -64,6 +64,7 @@ private:
     void list_leases(const Request& request);
     void status(const Request& request);
     void diagnose(const Request& request);
+    void diagnose(const Request& request, const doctor::DaemonFacts& facts);
     void lease(const Request& request);
     void release(const Request& request);
     void reload(const Request& request);

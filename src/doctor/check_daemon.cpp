@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "checks.hpp"
 
 namespace vfb::doctor {
@@ -59,14 +61,14 @@ void check_functions(const Host& host, Report& report) {
                                : fmt::format("functions in pools: {}", fmt::join(counts, ", ")));
 }
 
-// What the configuration wants and the machine has not.
-void check_drift(const Host& host, Report& report) {
-    if (host.daemon == nullptr)
-        return report.note("whether the machine is as configured only a running vfbrokerd knows",
-                           "systemctl start vfbrokerd, then once more");
+namespace {
+
+// What is wrong with a PF as a whole.
+void check_pfs(const Host& host, Report& report, std::set<std::string>& named) {
     for (const auto& pf : host.daemon->pfs) {
         const std::string subject = pf.address ? pf.address->str() : pf.name;
         const bool fewer = pf.present < pf.wanted;
+        if (pf.state != "ready" || !pf.problem.empty() || fewer) named.insert(pf.name);
         if (pf.state == "applying")
             report.add(Finding::Level::note, subject, "its VFs are being created",
                        "vfbroker status shows when that is done");
@@ -81,6 +83,35 @@ void check_drift(const Host& host, Report& report) {
                                           : pf.problem,
                        pf.hint.empty() ? "vfbroker reload (as root) tries again" : pf.hint);
     }
+}
+
+void check_differences(const Host& host, Report& report, const std::set<std::string>& named) {
+    for (const auto& difference : host.daemon->differences) {
+        if (named.contains(difference.subject)) continue;
+        const auto text = difference.count == 1 ? difference.first
+                                                : fmt::format("{}, and {} more", difference.first,
+                                                              difference.count - 1);
+        report.add(difference.later ? Finding::Level::note : Finding::Level::warn,
+                   difference.subject, (difference.later ? "" : "not as configured: ") + text,
+                   difference.later ? "vfbroker plan lists what waits for leases to end"
+                                    : "vfbroker plan lists all; vfbroker apply brings it about");
+    }
+}
+
+}  // namespace
+
+// What the configuration wants and the machine has not.
+void check_drift(const Host& host, Report& report) {
+    if (host.daemon == nullptr)
+        return report.note("whether the machine is as configured only a running vfbrokerd knows",
+                           "systemctl start vfbrokerd, then once more");
+    std::set<std::string> named;
+    check_pfs(host, report, named);
+    if (host.daemon->no_plan.empty())
+        check_differences(host, report, named);
+    else
+        report.add(Finding::Level::fail, "configuration", host.daemon->no_plan,
+                   host.daemon->no_plan_hint);
     if (report.empty())
         report.pass(host.daemon->pfs.empty() ? "the configuration names no PF"
                                              : "the machine is as configured");

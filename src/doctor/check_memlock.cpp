@@ -7,6 +7,7 @@
 #include <array>
 #include <ranges>
 
+#include "base/size.hpp"
 #include "checks.hpp"
 #include "guests.hpp"
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/size.hpp"
 #include "checks.hpp"
 
 namespace vfb::doctor {

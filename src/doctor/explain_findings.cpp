@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/size.hpp"
 #include "doctor/explain.hpp"
 #include "machine_findings.hpp"
 #include "report.hpp"

@@ -4,7 +4,6 @@
 // one is said.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,8 +44,5 @@ private:
     std::vector<Finding>& all_;
     unsigned count_ = 0;
 };
-
-// `16 KiB`, `1 GiB`: whole numbers of the largest unit that divides it.
-std::string readable_size(std::uint64_t bytes);
 
 }  // namespace vfb::doctor

@@ -21,6 +21,10 @@ TEST(DoctorWire, WhatTheDaemonTellsItsWorkerArrives) {
     facts.counts = {{"clean", 2}, {"stuck", 1}};
     facts.troubled = {
         {.subject = "0000:01:10.0", .state = "stuck", .problem = "no answer", .hint = "reboot"}};
+    facts.differences = {
+        {.subject = "uplink", .count = 2, .first = "uplink/0: vlan 0 -> 7", .later = true}};
+    facts.no_plan = "cannot read it";
+    facts.no_plan_hint = "mend it";
     const auto read = daemon_facts_from_json(proto::Json::parse(to_json(facts).dump())).value();
     EXPECT_EQ(read.pid, 12);
     EXPECT_EQ(read.version, "1.0");
@@ -36,6 +40,13 @@ TEST(DoctorWire, WhatTheDaemonTellsItsWorkerArrives) {
     ASSERT_EQ(read.troubled.size(), 1U);
     EXPECT_EQ(read.troubled[0].subject, "0000:01:10.0");
     EXPECT_EQ(read.troubled[0].hint, "reboot");
+    ASSERT_EQ(read.differences.size(), 1U);
+    EXPECT_EQ(read.differences[0].subject, "uplink");
+    EXPECT_EQ(read.differences[0].count, 2U);
+    EXPECT_EQ(read.differences[0].first, "uplink/0: vlan 0 -> 7");
+    EXPECT_TRUE(read.differences[0].later);
+    EXPECT_EQ(read.no_plan, "cannot read it");
+    EXPECT_EQ(read.no_plan_hint, "mend it");
 }
 
 TEST(DoctorWire, AnAddressThatIsNoneIsRefused) {

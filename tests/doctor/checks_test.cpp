@@ -315,6 +315,27 @@ TEST(Doctor, Drift) {
     EXPECT_THAT(machine.one("drift"), is(Level::pass, "names no PF"));
 }
 
+TEST(Doctor, DriftOfWhatThePlanFinds) {
+    Machine machine;
+    machine.daemon.differences = {
+        {.subject = "uplink", .count = 3, .first = "uplink/0: vlan 0 -> 7"},
+        {.subject = "uplink",
+         .count = 1,
+         .first = "uplink/1: changed under lease 2",
+         .later = true}};
+    EXPECT_THAT(machine.of("drift"),
+                ElementsAre(is(Level::warn, "not as configured: uplink/0: vlan 0 -> 7, and 2 more"),
+                            is(Level::note, "uplink/1: changed under lease 2")));
+    // A PF that is wrong as a whole is named once.
+    machine.daemon.pfs[0].present = 0;
+    EXPECT_THAT(machine.one("drift"), is(Level::warn, "has 0 VFs and should have 1"));
+    machine.daemon.pfs[0].present = 1;
+    machine.daemon.differences.clear();
+    machine.daemon.no_plan = "cannot read the configuration";
+    machine.daemon.no_plan_hint = "mend it";
+    EXPECT_THAT(machine.one("drift"), is(Level::fail, "cannot read the configuration"));
+}
+
 TEST(Doctor, TheUnitsConfinement) {
     Machine machine;
     machine.write("proc/900/status",

@@ -72,6 +72,38 @@ class PlanAndApply(machine.Test):
         self.assertEqual(machine.kernel_attributes(2)["vlan_list"][0]["vlan"], 7)
         plan(0)
 
+    def test_who_may_lease(self):
+        """It is no device's, and changes all the same."""
+        self.wait_for_clean(4)
+        self.daemon.configure(machine.CONFIG.format(vfs=4)
+                              .replace('["tenants"]', "[]") + "drift = 'repair'\n")
+        shown = vfbroker("plan", status=2).stdout
+        self.assertRegex(shown, r"^Pool guests\n  ~ allow_groups \d+ -> none\n"
+                                r"  ~ drift report -> repair\n"
+                                r"0 to add, 2 to change, 0 to remove\n$")
+        vfbroker("run", "guests", "--", "true", "{}", uid=machine.ALICE)
+        vfbroker("apply", "--yes")
+        vfbroker("run", "guests", "--", "true", "{}", uid=machine.ALICE, status=3)
+        plan(0)
+        self.assertRegex(self.daemon.log(), r"pool guests: allow_groups \d+ -> none")
+
+    def test_doctor_tells_of_it(self):
+        self.wait_for_clean(4)
+        self.daemon.configure(machine.CONFIG.format(vfs=4)
+                              + "[pool.guests.attributes]\nvlan = 7\n")
+        self.assertEqual(self.drift(), [
+            ("warn", "uplink", "not as configured: uplink/0: vlan 0 -> 7, and 3 more")])
+        self.daemon.configure("[pf.uplink]\nvsf = 4\n")
+        (level, subject, text), = self.drift()
+        self.assertEqual((level, subject), ("fail", "configuration"))
+        self.assertIn("vsf", text)
+        self.daemon.configure(machine.CONFIG.format(vfs=4))
+        self.assertEqual(self.drift(), [("pass", "host", "the machine is as configured")])
+
+    def drift(self):
+        found = json.loads(vfbroker("doctor", "--json", status=None).stdout)["findings"]
+        return [(f["level"], f["subject"], f["text"]) for f in found if f["check"] == "drift"]
+
     def test_a_lease_is_in_the_way_and_named(self):
         self.wait_for_clean(4)
         lease = vfbroker_json("lease", "guests", "--guest", "web")["lease"]

@@ -95,6 +95,22 @@ std::string block_of(const proto::Json& pf, bool coloured) {
     return out;
 }
 
+// What is changed of who may lease, a block for each pool.
+std::string pool_blocks(const proto::Json& plan, bool coloured) {
+    std::string out;
+    std::string last;
+    for (const auto& change : elements(plan, "pools")) {
+        const std::string pool = text(change, "subject");
+        if (pool != last) out += fmt::format("Pool {}\n", pool);
+        last = pool;
+        auto said = text(change, "text");
+        make_printable(said);
+        const auto sign = sign_of(text(change, "action"));
+        out += fmt::format("  {} {}\n", painted(sign, colour_of(sign), coloured), said);
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string plan_text(const proto::Json& plan, bool coloured) {
@@ -104,6 +120,7 @@ std::string plan_text(const proto::Json& plan, bool coloured) {
         out += block_of(pf, coloured);
         blocked += elements(pf, "blocked").size();
     }
+    out += pool_blocks(plan, coloured);
     if (out.empty()) return "The machine is as the configuration says.\n";
     out += fmt::format("{} to add, {} to change, {} to remove", number(plan, "add"),
                        number(plan, "change"), number(plan, "remove"));
@@ -112,6 +129,7 @@ std::string plan_text(const proto::Json& plan, bool coloured) {
 }
 
 bool has_changes(const proto::Json& plan) {
+    if (!elements(plan, "pools").empty()) return true;
     for (const auto& pf : elements(plan, "physicalFunctions"))
         if (!elements(pf, "changes").empty() || !elements(pf, "blocked").empty()) return true;
     return false;

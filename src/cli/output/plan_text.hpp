@@ -9,7 +9,8 @@
 
 namespace vfb::cli {
 
-// A block for each PF: `+` what is added, `~` what changes, `-` what goes, `!` what is in the way,
+// A block for each PF and each pool: `+` what is added, `~` what changes, `-` what goes, `!` what
+// is in the way,
 // `>` what is done later; then one line of sums. What is said of VFs in a row is said once.
 std::string plan_text(const proto::Json& plan, bool coloured);
 // Whether it has anything that would change, or would but for what is in the way.

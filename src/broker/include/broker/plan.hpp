@@ -7,26 +7,13 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "broker/broker.hpp"
+#include "broker/change.hpp"
 #include "broker/device_work.hpp"
 
 namespace vfb::broker {
-
-struct Change {
-    enum class Action { add, change, remove };
-    Action action = Action::change;
-    std::string subject;  // a PF `uplink` or a slot `uplink/0`
-    std::optional<SlotKey> slot;
-    std::optional<pci::Address> address;  // where that is now
-    std::string property;                 // `vfs`, `link_up`, `pool`, `driver`, an attribute, ...
-    std::string from;                     // empty: it was not there
-    std::string to;                       // empty: it will not be there
-    std::string text;                     // all of that in words: `vlan 0 -> 100`
-};
-std::string_view to_string(Change::Action action);  // `add`, `change`, `remove`
 
 // What is to be done to one PF.
 struct PfPlan {
@@ -42,9 +29,10 @@ struct PfPlan {
 };
 
 struct Plan {
-    std::vector<PfPlan> pfs;  // only those with something in them
+    std::vector<PfPlan> pfs;    // only those with something in them
+    std::vector<Change> pools;  // of who may lease from them and how
     [[nodiscard]] std::size_t count(Change::Action action) const;
-    [[nodiscard]] bool empty() const { return pfs.empty(); }
+    [[nodiscard]] bool empty() const { return pfs.empty() && pools.empty(); }
     // The first thing that is in the way.
     [[nodiscard]] const Error* blocked() const;
 };
@@ -59,8 +47,8 @@ struct Seen {
 // Takes out the uses that the operator set aside; what has a VF open by VFIO stays.
 void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides);
 
-// `wanted` against what was `seen` of its PFs (by name), the slots and leases of `broker`, and the
-// PFs that were touched before (`remembered`).
+// `wanted` against what was `seen` of its PFs (by name), the slots, leases and policy of `broker`,
+// and the PFs that were touched before (`remembered`).
 Plan make_plan(const Config& wanted, const Broker& broker, const std::map<std::string, Seen>& seen,
                const std::vector<StoredPf>& remembered);
 

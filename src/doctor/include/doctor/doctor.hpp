@@ -38,11 +38,21 @@ struct DaemonFacts {
         std::string problem;
         std::string hint;
     };
+    // What the plan of the configuration has for a PF or a pool.
+    struct Difference {
+        std::string subject;  // the name of the PF or pool
+        unsigned count = 0;
+        std::string first;   // in words
+        bool later = false;  // nothing can be done before a lease ends
+    };
     pid_t pid = 0;
     std::string version;
     std::vector<Pf> pfs;                     // of the configuration
     std::map<std::string, unsigned> counts;  // of functions in pools, by their state
     std::vector<Slot> troubled;  // the first of those that are stuck, quarantined or dirty
+    std::vector<Difference> differences;
+    std::string no_plan;  // why none can be made
+    std::string no_plan_hint;
 };
 
 struct Process {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "report.hpp"
+#include "base/size.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <cstddef>
 
-namespace vfb::doctor {
+namespace vfb {
 
 std::string readable_size(std::uint64_t bytes) {
     constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
@@ -17,4 +18,4 @@ std::string readable_size(std::uint64_t bytes) {
     return fmt::format("{} {}", bytes, kUnits[unit]);
 }
 
-}  // namespace vfb::doctor
+}  // namespace vfb
