@@ -7,6 +7,7 @@
 
 #include "acs.hpp"
 #include "iommu/groups.hpp"
+#include "pci/binding.hpp"
 #include "refusal.hpp"
 
 namespace vfb::iommu {
@@ -59,10 +60,9 @@ Result<std::vector<Member>> look_up(const SysRoot& root, const Functions& functi
     return members;
 }
 
-// Drivers that leave DMA to the user (the kernel's driver_managed_dma): pci-stub, vfio-pci and its
-// variants, which all have vfio in their names (mlx5_vfio_pci, hisi_acc_vfio_pci).
+// Drivers that leave DMA to the user (the kernel's driver_managed_dma): pci-stub and VFIO's.
 bool leaves_dma_alone(const std::string& driver) {
-    return driver == "pci-stub" || driver.contains("vfio");
+    return driver == "pci-stub" || pci::is_vfio_driver(driver);
 }
 
 bool is_obstacle(const Member& member, const pci::Address& address,

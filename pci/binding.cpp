@@ -101,6 +101,10 @@ Result<> establish(const SysRoot& root, const Dir& dir, const Address& address,
 
 }  // namespace
 
+bool is_vfio_driver(const std::optional<std::string>& driver) {
+    return driver && driver->contains("vfio");
+}
+
 Result<Binding> current_binding(const SysRoot& root, const Address& address) {
     VFB_TRY(const auto dir,
             open_function(root, address, fmt::format("read the driver of {}", address)));

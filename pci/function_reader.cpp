@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "attributes.hpp"
+#include "pci/binding.hpp"
 
 namespace vfb::pci {
 namespace {
@@ -109,8 +110,7 @@ std::optional<ConfigSpace> read_config(FunctionDir& dir, Function& function) {
 
 // Netdevs are made by drivers, and neither by those of bridges nor by VFIO's.
 bool may_have_netdevs(const Function& function) {
-    return function.driver && function.header_type != 1 &&
-           function.driver->find("vfio") == std::string::npos;
+    return function.driver && function.header_type != 1 && !is_vfio_driver(function.driver);
 }
 
 enum class Link { there, gone };

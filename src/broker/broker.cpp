@@ -38,6 +38,10 @@ Slot* Broker::slot(const SlotKey& key) {
     return it == slots_.end() ? nullptr : &it->second;
 }
 
+Broker::SlotRange Broker::slots_of(const std::string& pf) const {
+    return {slots_.lower_bound({pf, 0}), slots_.upper_bound({pf, UINT16_MAX})};
+}
+
 const Slot* Broker::find_at(const pci::Address& address) const {
     const auto it = by_address_.find(address);
     return it == by_address_.end() ? nullptr : find(it->second);

@@ -5,28 +5,19 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 
 #include "nic/mac_holders.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
 #include "pci/storage_use.hpp"
+#include "timeouts.hpp"
 
 namespace vfb::broker {
 namespace {
 
-using namespace std::chrono_literals;
-
-// Drivers apply a MAC late, some after a round trip to firmware.
-constexpr auto kReadBackTimeout = 2s;
 // Of 70 billion local addresses of each kind; so many that are taken are no accident.
 constexpr int kMostMacs = 16;
-
-bool is_vfio_driver(const std::optional<std::string>& driver) {
-    // Variant drivers are named so too: mlx5_vfio_pci, hisi_acc_vfio_pci, ...
-    return driver && (*driver == "vfio-pci" || driver->find("vfio") != std::string::npos);
-}
 
 }  // namespace
 
@@ -76,7 +67,7 @@ Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
         const pci::Function& function = *functions[i];
         const auto base_class = function.class_code >> 16;
         // Without a driver of the kernel it has neither links nor disks.
-        if (!function.driver || is_vfio_driver(function.driver)) continue;
+        if (!function.driver || pci::is_vfio_driver(function.driver)) continue;
         if (base_class == kStorageClass) {
             VFB_TRY(all[i], pci::storage_uses(root_, function.address));
         }
@@ -135,7 +126,7 @@ Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
 Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     ScrubReport report;
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(request.vf));
-    if (!is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function, request.despite));
+    if (!pci::is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function, request.despite));
     VFB_CHECK(refuse_not_viable(function));
 
     report.driver = request.driver;

@@ -3,20 +3,12 @@
 // The half of DeviceWork that undoes what was done to a PF.
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "broker/device_work.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
+#include "timeouts.hpp"
 
 namespace vfb::broker {
-namespace {
-
-constexpr std::chrono::seconds kReadBackTimeout{2};
-constexpr std::chrono::seconds kCreateTimeout{10};
-
-}  // namespace
-
 Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& operation,
                                  const std::set<std::string>& despite) const {
     VFB_TRY(const auto holders, vfio::find_holders(root_, vf));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "broker/model.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <utility>
 
@@ -65,6 +67,11 @@ std::optional<OwnerKind> owner_kind_from_string(std::string_view name) {
 }
 std::optional<HandOff> hand_off_from_string(std::string_view name) {
     return value_of(kHandOffs, name);
+}
+
+std::string describe(const Lease& lease) {
+    const std::string guest = lease.guest.empty() ? "" : fmt::format("guest {}, ", lease.guest);
+    return fmt::format("lease {} ({}pid {})", lease.id, guest, lease.owner.process.pid);
 }
 
 }  // namespace vfb::broker

@@ -13,12 +13,6 @@ namespace {
 
 using Action = Change::Action;
 
-std::string holder_of(const Lease& lease) {
-    return lease.guest.empty() ? fmt::format("lease {} (pid {})", lease.id, lease.owner.process.pid)
-                               : fmt::format("lease {} (guest {}, pid {})", lease.id, lease.guest,
-                                             lease.owner.process.pid);
-}
-
 // The plan of one PF of the configuration.
 class PfPlanner {
 public:
@@ -112,7 +106,7 @@ private:
         const Lease* lease =
             slot != nullptr && slot->lease ? broker_.find_lease(*slot->lease) : nullptr;
         if (lease != nullptr)
-            return block(fmt::format("{} holds {}", holder_of(*lease), address),
+            return block(fmt::format("{} holds {}", describe(*lease), address),
                          "vfbroker drain PF --wait keeps new leases out and waits for it");
         const auto uses = seen_.survey.in_use.find(address);
         if (uses == seen_.survey.in_use.end()) return;
@@ -154,8 +148,7 @@ private:
         const unsigned index = slot.key.index;
         if (index < seen_.survey.drivers.size()) {
             const auto& driver = seen_.survey.drivers[index];
-            const bool vfio = driver && driver->find("vfio") != std::string::npos;
-            if (!vfio || (pool.driver && *pool.driver != *driver))
+            if (!pci::is_vfio_driver(driver) || (pool.driver && *pool.driver != *driver))
                 differ(slot, "driver", driver.value_or(""), pool.driver.value_or("vfio-pci"));
         }
         if (index >= seen_.survey.attributes.size()) return;
@@ -172,7 +165,7 @@ private:
         if (lease == nullptr) return;
         if (slot.pool != pool.name)
             plan_.later.push_back(fmt::format("{}: pool {} -> {} when {} ends", slot.key.str(),
-                                              slot.pool, pool.name, holder_of(*lease)));
+                                              slot.pool, pool.name, describe(*lease)));
         const unsigned index = slot.key.index;
         if (index >= seen_.survey.attributes.size()) return;
         const auto& actual = seen_.survey.attributes[index];
@@ -181,21 +174,19 @@ private:
                 plan_.later.push_back(fmt::format(
                     "{}: another program changed {} to {}, {} has asked for {}; it is scrubbed "
                     "when that ends",
-                    slot.key.str(), name, *now, holder_of(*lease),
+                    slot.key.str(), name, *now, describe(*lease),
                     nic::value_text(slot.attributes, name).value_or("another")));
     }
 
     // Slots of the PF that no pool has any more.
     void look_at_leftovers() {
-        const auto first = broker_.slots().lower_bound(SlotKey{pf_.name, 0});
-        for (auto it = first; it != broker_.slots().end() && it->first.pf == pf_.name; ++it) {
-            const Slot& slot = it->second;
+        for (const auto& [key, slot] : broker_.slots_of(pf_.name)) {
             if (wanted_.pool_of(pf_.name, slot.key.index) != nullptr || !slot.address || replaced_)
                 continue;
             const Lease* lease = slot.lease ? broker_.find_lease(*slot.lease) : nullptr;
             if (lease != nullptr)
                 plan_.later.push_back(fmt::format("{}: goes back to the host when {} ends",
-                                                  slot.key.str(), holder_of(*lease)));
+                                                  slot.key.str(), describe(*lease)));
             else
                 add(Action::remove, slot, "pool", slot.pool, "", "goes back to the host");
         }
@@ -216,8 +207,7 @@ PfPlan give_back(const Broker& broker, const StoredPf& pf) {
     plan.address = pf.address;
     std::set<LeaseId> leases;
     unsigned slots = 0;
-    for (const auto& [key, slot] : broker.slots()) {
-        if (key.pf != pf.name) continue;
+    for (const auto& [key, slot] : broker.slots_of(pf.name)) {
         ++slots;
         if (slot.lease) leases.insert(*slot.lease);
     }
@@ -229,7 +219,7 @@ PfPlan give_back(const Broker& broker, const StoredPf& pf) {
                                        slots);
     for (const LeaseId id : leases)
         plan.later.push_back(
-            fmt::format("{}: {} when {} ends", pf.name, text, holder_of(*broker.find_lease(id))));
+            fmt::format("{}: {} when {} ends", pf.name, text, describe(*broker.find_lease(id))));
     if (leases.empty())
         plan.changes.push_back({.action = Action::remove,
                                 .subject = pf.name,

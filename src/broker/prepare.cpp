@@ -3,19 +3,11 @@
 // The half of DeviceWork that makes a PF what its configuration says.
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "broker/device_work.hpp"
 #include "pci/sriov.hpp"
+#include "timeouts.hpp"
 
 namespace vfb::broker {
-namespace {
-
-// virtfnN links are there when the write to sriov_numvfs returns; this is for kernels that defer.
-constexpr std::chrono::seconds kCreateTimeout{10};
-
-}  // namespace
-
 Result<nic::EswitchMode> DeviceWork::set_eswitch_mode(const pci::Address& pf,
                                                       nic::EswitchMode mode) {
     VFB_TRY(auto devlink, nic::Devlink::open("pci", pf.str()));

@@ -3,19 +3,12 @@
 // The parts of DeviceWork for a whole PF: what is there, and another number of VFs.
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "broker/device_work.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
+#include "timeouts.hpp"
 
 namespace vfb::broker {
-namespace {
-
-constexpr std::chrono::seconds kCreateTimeout{10};
-
-}  // namespace
-
 Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) const {
     Survey survey;
     pci::Inventory inventory(root_, false);

@@ -24,11 +24,7 @@ bool Drainer::is_drained(const broker::DrainTarget& target) const {
 
 Error Drainer::too_late(const Waiting& waiting, std::chrono::seconds wait) const {
     std::vector<std::string> left;
-    for (const auto* lease : broker_.leases_of(waiting.target))
-        left.push_back(lease->guest.empty()
-                           ? fmt::format("lease {} (pid {})", lease->id, lease->owner.process.pid)
-                           : fmt::format("lease {} (guest {}, pid {})", lease->id, lease->guest,
-                                         lease->owner.process.pid));
+    for (const auto* lease : broker_.leases_of(waiting.target)) left.push_back(describe(*lease));
     for (const auto& [key, slot] : broker_.slots())
         if (!slot.lease && slot.problem && slot.state == SlotState::dirty &&
             broker::Broker::concerns(waiting.target, slot))

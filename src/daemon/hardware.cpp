@@ -42,9 +42,7 @@ void Hardware::withdraw(const std::string& pf, const Error& why) {
     hold(pf);
     pfs_[pf].state = PfStatus::State::applying;
     std::vector<SlotKey> keys;
-    const auto first = broker_.slots().lower_bound(SlotKey{pf, 0});
-    for (auto at = first; at != broker_.slots().end() && at->first.pf == pf; ++at)
-        keys.push_back(at->first);
+    for (const auto& entry : broker_.slots_of(pf)) keys.push_back(entry.first);
     for (const auto& key : keys) lose_slot(key, why);
 }
 
@@ -97,9 +95,8 @@ void Hardware::apply() {
     // One that is not configured any more stays for as long as slots of it are leased or on their
     // way back.
     std::erase_if(pfs_, [&](const auto& entry) {
-        const auto slot = broker_.slots().lower_bound(SlotKey{entry.first, 0});
-        const bool has_slots = slot != broker_.slots().end() && slot->first.pf == entry.first;
-        return broker_.config().find_pf(entry.first) == nullptr && !has_slots;
+        return broker_.config().find_pf(entry.first) == nullptr &&
+               broker_.slots_of(entry.first).empty();
     });
     // What failed is tried again: that is what a reload is for.
     for (auto& [name, status] : pfs_)
@@ -303,13 +300,10 @@ void Hardware::sync(const std::string& name) {
     if (it == pfs_.end() || it->second.state != PfStatus::State::ready) return;
     std::vector<SlotKey> present;
     bool unknown_original = false;
-    bool any = false;
-    const auto first = broker_.slots().lower_bound(SlotKey{name, 0});
-    for (auto at = first; at != broker_.slots().end() && at->first.pf == name; ++at) {
-        any = true;
-        const SlotKey& key = at->first;
+    const auto slots = broker_.slots_of(name);
+    for (const auto& [key, slot] : slots) {
         const pci::Function* vf = find_vf(key);
-        if (is_lost(at->second, vf))
+        if (is_lost(slot, vf))
             lose_slot(key, fail(Code::lost, fmt::format("use VF {} of {}", key.index, name),
                                 key.str(), "it was removed from the machine",
                                 "it is prepared again when it comes back")
@@ -318,13 +312,14 @@ void Hardware::sync(const std::string& name) {
         // Still leased under the name that its PF had before: see resync().
         if (broker_.find_lease_of_another(key, vf->address) != nullptr) continue;
         present.push_back(key);
-        unknown_original |= !at->second.original;
+        unknown_original |= !slot.original;
     }
     // VFs that somebody else created: see what they are bound to before anything is done to them.
     const broker::PfConfig* config = broker_.config().find_pf(name);
     if (unknown_original && config != nullptr) return prepare(*config);
     const pci::Function* pf = it->second.address ? world_.find(*it->second.address) : nullptr;
-    if (any && pf != nullptr && pf->sriov && pf->sriov->vfs.empty()) fail_without_vfs(name);
+    if (!slots.empty() && pf != nullptr && pf->sriov && pf->sriov->vfs.empty())
+        fail_without_vfs(name);
     if (pf != nullptr && has_wrong_number(name)) {
         check_count(name, it->second, pf->sriov->vfs.size());
         if (repair_number(name)) return;
@@ -411,7 +406,7 @@ void Hardware::retry_group(const pci::Address& address, const pci::Function& fun
             again.push_back(key);
         // Somebody bound a clean VF to another driver: it is clean no more.
         if (slot.state == SlotState::clean && slot.address == address &&
-            (!function.driver || function.driver->find("vfio") == std::string::npos))
+            !pci::is_vfio_driver(function.driver))
             taken = key;
     }
     for (const SlotKey& key : again) scrubber_.scrub(key);

@@ -28,9 +28,8 @@ std::string operation_of(const std::string& pf, unsigned vfs) {
 // Names everybody who is in the way, not the first only.
 Result<> Resizer::check_slots(const std::string& pf, const std::string& operation) const {
     std::vector<std::string> reasons;
-    const auto first = broker_.slots().lower_bound(SlotKey{pf, 0});
-    for (auto at = first; at != broker_.slots().end() && at->first.pf == pf; ++at) {
-        const broker::Slot& slot = at->second;
+    for (const auto& entry : broker_.slots_of(pf)) {
+        const broker::Slot& slot = entry.second;
         const std::string where = slot.address ? slot.address->str() : slot.key.str();
         if (slot.lease) {
             const broker::Lease* lease = broker_.find_lease(*slot.lease);

@@ -118,8 +118,7 @@ void Scrubber::held(const SlotKey& key, const pci::Address& address, const Error
     const Slot* slot = broker_.find(key);
     if (slot == nullptr || slot->state != SlotState::dirty || slot->address != address) return;
     const pci::Function* function = world_.find(address);
-    const bool with_vfio = function != nullptr && function->driver &&
-                           function->driver->find("vfio") != std::string::npos;
+    const bool with_vfio = function != nullptr && pci::is_vfio_driver(function->driver);
     log_error(error, with_vfio ? Level::notice : Level::warning);
     if (with_vfio)
         find_holders(key, address);

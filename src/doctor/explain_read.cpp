@@ -70,7 +70,7 @@ Result<Explanation> explain(const SysRoot& root, broker::DeviceWork& work,
     read_uses(work, relatives, ssh_client, e);
     take(vfio::find_holders(root, address), "holders", e.holders, e);
     take(pci::variant_drivers(root, address), "variant-driver", e.variants, e);
-    const bool bound = e.function.driver && e.function.driver->contains("vfio");
+    const bool bound = pci::is_vfio_driver(e.function.driver);
     e.support = vfio::read_support(root, bound ? std::optional(address) : std::nullopt);
     e.nodes = root.sys().read("devices/system/node/online").value_or("");
     e.interrupts_hint = iommu::interrupt_remapping_hint(root);

@@ -22,6 +22,10 @@ struct Binding {
     bool operator==(const Binding&) const = default;
 };
 
+// vfio-pci or a variant of it, which all have vfio in their names (mlx5_vfio_pci,
+// hisi_acc_vfio_pci); not when there is no driver.
+bool is_vfio_driver(const std::optional<std::string>& driver);
+
 Result<Binding> current_binding(const SysRoot& root, const Address& address);
 
 // Binds to `driver` (`vfio-pci` or a vfio variant driver): sets driver_override, unbinds what is

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -51,6 +52,9 @@ public:
     [[nodiscard]] const Config& config() const { return config_; }
 
     [[nodiscard]] const std::map<SlotKey, Slot>& slots() const { return slots_; }
+    // Those of the PF of that name, in order.
+    using SlotRange = std::ranges::subrange<std::map<SlotKey, Slot>::const_iterator>;
+    [[nodiscard]] SlotRange slots_of(const std::string& pf) const;
     // Counts changes of slots, so that what is derived from them can be kept.
     [[nodiscard]] std::uint64_t version() const { return version_; }
     [[nodiscard]] const Slot* find(const SlotKey& key) const;

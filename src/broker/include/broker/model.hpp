@@ -105,6 +105,8 @@ struct Lease {
     std::vector<LentNode> nodes;
 };
 
+std::string describe(const Lease& lease);  // `lease 3 (guest web, pid 812)`
+
 // Who calls.
 struct Caller {
     uid_t uid = 0;
