@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "holders.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <ranges>
 
+#include "base/open_file.hpp"
 #include "base/process.hpp"
 #include "nodes.hpp"
 
@@ -32,15 +29,6 @@ struct Wanted {
     std::string address;
     bool deleted_cdevs = false;  // its cdev has lost its name
 };
-
-// The device number of a node, by a descriptor's link or in /dev; waits for no file server.
-std::optional<dev_t> device_number(int dir, const std::string& name) {
-    struct statx status{};
-    if (::statx(dir, name.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0 ||
-        !S_ISCHR(status.stx_mode))
-        return std::nullopt;
-    return makedev(status.stx_rdev_major, status.stx_rdev_minor);
-}
 
 Result<Wanted> what_to_find(const SysRoot& root, const pci::Address& address) {
     Wanted wanted;
@@ -72,20 +60,6 @@ Match match_device(const Dir& process, const std::string& fd, const Wanted& want
             return line.ends_with("/" + wanted.address) ? Match::certain : Match::no;
     }
     return Match::possible;
-}
-
-// O_PATH names a file without opening it: udev has nodes so while it sets their owner.
-bool only_names_it(const Dir& process, const std::string& fd) {
-    constexpr std::string_view kFlags = "flags:";
-    const auto info = process.read("fdinfo/" + fd);
-    if (!info) return false;
-    for (const auto part : *info | std::views::split('\n')) {
-        const std::string_view line(part);
-        if (!line.starts_with(kFlags)) continue;
-        const std::string octal(line.substr(kFlags.size()));
-        return (std::strtoul(octal.c_str(), nullptr, 8) & O_PATH) != 0;
-    }
-    return false;
 }
 
 Match match_open_file(const Dir& process, const std::string& fd, const Wanted& wanted) {

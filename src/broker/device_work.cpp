@@ -60,9 +60,8 @@ Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
     const std::vector<const pci::Function*>& functions, const std::string& ssh_client) const {
     constexpr std::uint32_t kStorageClass = 0x01;
     constexpr std::uint32_t kNetworkClass = 0x02;
-    std::optional<std::vector<nic::Network>> networks;
     std::vector<std::vector<Use>> all(functions.size());
-    int ssh_link = 0;
+    std::vector<std::size_t> nics;
     for (std::size_t i = 0; i < functions.size(); ++i) {
         const pci::Function& function = *functions[i];
         const auto base_class = function.class_code >> 16;
@@ -72,30 +71,57 @@ Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
             VFB_TRY(all[i], pci::storage_uses(root_, function.address));
         }
         // A recorded tree has no network.
-        if (!root_.is_host() || base_class != kNetworkClass) continue;
-        if (!networks) {
-            VFB_TRY(networks, nic::read_networks(root_));
-            if (!ssh_client.empty()) ssh_link = nic::link_to(ssh_client).value_or(0);
-        }
+        if (root_.is_host() && base_class == kNetworkClass) nics.push_back(i);
+    }
+    if (nics.empty()) return all;
+    std::set<std::string> addresses;
+    for (const auto i : nics) addresses.insert(functions[i]->address.str());
+    VFB_TRY(const auto networks, nic::read_networks(root_, addresses));
+    nic::FileHolders holders(root_, networks);
+    const int ssh_link = ssh_client.empty() ? 0 : nic::link_to(ssh_client).value_or(0);
+    for (const auto i : nics) {
         std::set<std::string> names;
-        for (const auto& netdev : function.netdevs) names.insert(netdev.name);
-        all[i] = nic::uses_of(*networks, function.address.str(), names, ssh_client, ssh_link);
+        for (const auto& netdev : functions[i]->netdevs) names.insert(netdev.name);
+        all[i] = nic::uses_of(networks, holders, functions[i]->address.str(), names, ssh_client,
+                              ssh_link);
     }
     return all;
 }
 
-Result<std::vector<Use>> DeviceWork::uses_in_the_way(const pci::Function& function) const {
-    VFB_TRY(auto uses, host_uses(function));
-    for (const auto& netdev : function.netdevs)
-        if (netdev.up && uses.empty())
-            uses.push_back(
-                {.kind = "up", .text = fmt::format("its network interface {} is up", netdev.name)});
-    return uses;
+Result<std::vector<std::vector<Use>>> DeviceWork::uses_in_the_way(
+    const std::vector<pci::Function>& functions) const {
+    std::vector<const pci::Function*> pointers;
+    pointers.reserve(functions.size());
+    for (const auto& function : functions) pointers.push_back(&function);
+    VFB_TRY(auto all, host_uses(pointers));
+    for (std::size_t i = 0; i < functions.size(); ++i)
+        for (const auto& netdev : functions[i].netdevs)
+            if (netdev.up && all[i].empty())
+                all[i].push_back(
+                    {.kind = "up",
+                     .text = fmt::format("its network interface {} is up", netdev.name)});
+    return all;
+}
+
+Result<std::vector<pci::Function>> DeviceWork::read_functions(
+    const std::vector<pci::Address>& addresses) const {
+    std::vector<pci::Function> functions;
+    pci::Inventory inventory(root_, false);
+    for (const auto& address : addresses) {
+        VFB_TRY(auto function, inventory.read(address));
+        functions.push_back(std::move(function));
+    }
+    return functions;
 }
 
 Result<> DeviceWork::refuse_in_use(const pci::Function& function,
                                    const std::set<std::string>& despite) const {
-    VFB_TRY(auto uses, uses_in_the_way(function));
+    VFB_TRY(auto uses, uses_in_the_way({function}));
+    return refuse_uses(function, std::move(uses.front()), despite);
+}
+
+Result<> DeviceWork::refuse_uses(const pci::Function& function, std::vector<Use> uses,
+                                 const std::set<std::string>& despite) {
     std::erase_if(uses, [&](const Use& use) { return despite.contains(use.kind); });
     if (uses.empty()) return {};
     std::set<std::string> kinds;

@@ -9,15 +9,24 @@
 #include "timeouts.hpp"
 
 namespace vfb::broker {
-Result<> DeviceWork::refuse_held(const pci::Address& vf, const std::string& operation,
-                                 const std::set<std::string>& despite) const {
-    VFB_TRY(const auto holders, vfio::find_holders(root_, vf));
-    if (!holders.empty())
-        return fail(Code::busy, operation, vf.str(),
-                    fmt::format("{} still has {} open", vfio::describe(holders), vf),
-                    "end it, then vfbroker reload");
-    VFB_TRY(const auto function, pci::Inventory(root_, false).read(vf));
-    return refuse_in_use(function, despite);
+Result<> DeviceWork::refuse_held(const std::vector<pci::Address>& vfs, const std::string& operation,
+                                 const Overrides& overrides) const {
+    for (const auto& vf : vfs) {
+        VFB_TRY(const auto holders, vfio::find_holders(root_, vf));
+        if (!holders.empty())
+            return fail(Code::busy, operation, vf.str(),
+                        fmt::format("{} still has {} open", vfio::describe(holders), vf),
+                        "end it, then vfbroker reload");
+    }
+    VFB_TRY(const auto functions, read_functions(vfs));
+    VFB_TRY(auto uses, uses_in_the_way(functions));
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+        const auto despite = overrides.find(vfs[i]);
+        VFB_CHECK(
+            refuse_uses(functions[i], std::move(uses[i]),
+                        despite == overrides.end() ? std::set<std::string>{} : despite->second));
+    }
+    return {};
 }
 
 Result<> DeviceWork::set_down_unused(const pci::Address& pf) {
@@ -61,9 +70,10 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
     const auto operation = fmt::format("give {} back to the host", request.pf);
     VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
     // All are asked before the first is touched.
+    std::vector<pci::Address> touched;
     for (unsigned index = 0; index < vfs.size(); ++index)
-        if (request.remove_vfs || request.bindings.contains(index))
-            VFB_CHECK(refuse_held(vfs[index], operation));
+        if (request.remove_vfs || request.bindings.contains(index)) touched.push_back(vfs[index]);
+    VFB_CHECK(refuse_held(touched, operation));
     // As drivers differ in whether there may be VFs meanwhile, it is tried with them and without.
     Result<> switched;
     const auto give_back_switch = [&] {

@@ -15,9 +15,8 @@ Result<nic::EswitchMode> DeviceWork::set_eswitch_mode(const pci::Address& pf,
     if (before == mode) return before;
     // Drivers stop all traffic of VFs meanwhile, some reset them.
     VFB_TRY(const auto vfs, pci::list_vfs(root_, pf));
-    for (const auto& vf : vfs)
-        VFB_CHECK(refuse_held(
-            vf, fmt::format("set the switch of {} to {} mode", pf, nic::to_string(mode))));
+    VFB_CHECK(
+        refuse_held(vfs, fmt::format("set the switch of {} to {} mode", pf, nic::to_string(mode))));
     return devlink.set_eswitch_mode(mode);
 }
 

@@ -24,21 +24,30 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
         if (auto devlink = nic::Devlink::open("pci", pf.str()))
             if (const auto mode = devlink->eswitch_mode()) survey.eswitch_mode = *mode;
     VFB_TRY(survey.vfs, pci::list_vfs(root_, pf));
-    const bool with_uses = survey.vfs.size() != wanted;
+    if (survey.vfs.empty()) return survey;
     for (const auto& address : survey.vfs) {
         VFB_TRY(const auto binding, pci::current_binding(root_, address));
         survey.drivers.push_back(binding.driver);
-        if (!with_uses) continue;
-        VFB_TRY(const auto vf, inventory.read(address));
-        VFB_TRY(auto uses, uses_in_the_way(vf));
-        VFB_TRY(const auto holders, vfio::find_holders(root_, address));
-        if (!holders.empty())
-            uses.push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
-        if (!uses.empty()) survey.in_use.emplace(address, std::move(uses));
     }
-    if (survey.vfs.empty()) return survey;
+    if (survey.vfs.size() != wanted) {
+        VFB_TRY(survey.in_use, in_use(survey.vfs));
+    }
     VFB_TRY(survey.attributes, read_attributes(pf));
     return survey;
+}
+
+Result<std::map<pci::Address, std::vector<Use>>> DeviceWork::in_use(
+    const std::vector<pci::Address>& vfs) const {
+    VFB_TRY(const auto functions, read_functions(vfs));
+    VFB_TRY(auto uses, uses_in_the_way(functions));
+    std::map<pci::Address, std::vector<Use>> found;
+    for (std::size_t i = 0; i < vfs.size(); ++i) {
+        VFB_TRY(const auto holders, vfio::find_holders(root_, vfs[i]));
+        if (!holders.empty())
+            uses[i].push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
+        if (!uses[i].empty()) found.emplace(vfs[i], std::move(uses[i]));
+    }
+    return found;
 }
 
 Result<std::vector<nic::VfAttributes>> DeviceWork::read_attributes(const pci::Address& pf) const {
@@ -54,12 +63,7 @@ Result<> DeviceWork::resize_pf(const ResizePfRequest& request) {
     VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
     if (vfs.size() == request.vfs) return {};
     // All are asked before the first is touched.
-    for (const auto& vf : vfs) {
-        const auto despite = request.overrides.find(vf);
-        VFB_CHECK(refuse_held(
-            vf, operation,
-            despite == request.overrides.end() ? std::set<std::string>{} : despite->second));
-    }
+    VFB_CHECK(refuse_held(vfs, operation, request.overrides));
     VFB_CHECK(pci::remove_vfs(root_, request.pf));
     auto created = pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout);
     if (created) return {};

@@ -78,8 +78,9 @@ Candidates leases(const Context& context) {
 
 Candidates uses(const Context&) {
     Candidates found;
-    for (const char* kind : {"address", "default-route", "member", "namespace", "route", "socket",
-                             "ssh", "up", "upper", "xdp", "mount", "swap", "holder", "claimed"})
+    for (const char* kind :
+         {"address", "default-route", "member", "namespace", "rdma", "route", "socket", "ssh", "up",
+          "upper", "xdp", "mount", "swap", "holder", "claimed"})
         found.push_back({.value = kind, .text = "use of the host"});
     return found;
 }

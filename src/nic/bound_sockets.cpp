@@ -28,6 +28,11 @@ Result<> tolerate(Result<> dumped) {
     return dumped;
 }
 
+template <class Header>
+const Header* header_of(nlmsghdr* message) {
+    return static_cast<const Header*>(nlmsg_data(message));
+}
+
 template <class T>
 const T* payload(nlmsghdr* message, std::size_t header, int type) {
     nlattr* const attribute = nlmsg_find_attr(message, static_cast<int>(header), type);
@@ -44,9 +49,11 @@ Result<> read_inet(unsigned char family, unsigned char protocol, const char* kin
     return tolerate(
         dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](nlmsghdr* message) {
             if (!nlmsg_valid_hdr(message, sizeof(inet_diag_msg))) return;
-            const auto* const found = static_cast<const inet_diag_msg*>(nlmsg_data(message));
+            const auto* const found = header_of<inet_diag_msg>(message);
             if (found->id.idiag_if != 0)
-                sockets.push_back({.ifindex = static_cast<int>(found->id.idiag_if), .kind = kind});
+                sockets.push_back({.ifindex = static_cast<int>(found->id.idiag_if),
+                                   .kind = kind,
+                                   .inode = found->idiag_inode});
         }));
 }
 
@@ -59,7 +66,9 @@ Result<> read_packet(std::vector<BoundSocket>& sockets) {
             const auto* const info =
                 payload<packet_diag_info>(message, sizeof(packet_diag_msg), PACKET_DIAG_INFO);
             if (info != nullptr && info->pdi_index != 0)
-                sockets.push_back({.ifindex = static_cast<int>(info->pdi_index), .kind = "packet"});
+                sockets.push_back({.ifindex = static_cast<int>(info->pdi_index),
+                                   .kind = "packet",
+                                   .inode = header_of<packet_diag_msg>(message)->pdiag_ino});
         }));
 }
 
@@ -72,7 +81,9 @@ Result<> read_xdp(std::vector<BoundSocket>& sockets) {
             const auto* const info =
                 payload<xdp_diag_info>(message, sizeof(xdp_diag_msg), XDP_DIAG_INFO);
             if (info != nullptr && info->ifindex != 0)
-                sockets.push_back({.ifindex = static_cast<int>(info->ifindex), .kind = "AF_XDP"});
+                sockets.push_back({.ifindex = static_cast<int>(info->ifindex),
+                                   .kind = "AF_XDP",
+                                   .inode = header_of<xdp_diag_msg>(message)->xdiag_ino});
         }));
 }
 

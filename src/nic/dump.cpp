@@ -22,6 +22,8 @@ std::unexpected<Error> refused(int error) {
     switch (-error) {
         case NLE_OBJ_NOTFOUND:
             return fail(Code::not_found, operation, {}, "there is none");
+        case NLE_INVAL:
+            return fail(Code::invalid, operation, {}, nl_geterror(error));
         case NLE_OPNOTSUPP:
         case NLE_PROTO_MISMATCH:
         case NLE_AF_NOSUPPORT:

@@ -21,9 +21,9 @@ std::span<const std::byte> bytes_of(const Request& request) {
     return std::as_bytes(std::span(&request, 1));
 }
 
-// `protocol` is NETLINK_ROUTE or NETLINK_SOCK_DIAG; `request` what follows the message's header.
-// An answer during which something changed is asked for again. Code::unsupported when the kernel
-// does not know what is asked for.
+// `protocol` is NETLINK_ROUTE, NETLINK_SOCK_DIAG or NETLINK_RDMA; `request` what follows the
+// message's header. An answer during which something changed is asked for again. Code::unsupported
+// when the kernel does not know what is asked for, Code::invalid when it says EINVAL.
 Result<> dump(int protocol, int type, std::span<const std::byte> request,
               const std::function<void(nlmsghdr*)>& each);
 

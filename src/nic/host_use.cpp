@@ -2,6 +2,7 @@
 #include "nic/host_use.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -9,12 +10,46 @@
 namespace vfb::nic {
 namespace {
 
+// `2 QPs`
+std::string counted(int count, const std::string& what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+std::string objects_of(const RdmaUser& user) {
+    std::vector<std::string> texts;
+    for (const auto& [kind, count] : user.objects) texts.push_back(counted(count, kind));
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+// Who uses an RDMA device, which the text calls `device`: those who have objects, and those who
+// have no more than its node open.
+std::vector<Use> uses_of_rdma(const RdmaDevice& rdma, const std::string& device,
+                              FileHolders& holders) {
+    std::vector<Use> uses;
+    const auto say = [&](std::string text) {
+        uses.push_back({.kind = "rdma", .text = std::move(text)});
+    };
+    auto only_open = rdma.node ? holders.of_node(*rdma.node) : std::set<pid_t>{};
+    for (const auto& user : rdma.users) {
+        only_open.erase(user.pid);
+        const std::string who = !user.kernel_name.empty()
+                                    ? fmt::format("{} of the kernel", user.kernel_name)
+                                : user.pid != 0 ? holders.describe(user.pid)
+                                                : "a process that cannot be seen here";
+        say(fmt::format("{} uses {}: {}", who, device, objects_of(user)));
+    }
+    for (const pid_t pid : only_open)
+        say(fmt::format("{} has {} open", holders.describe(pid), device));
+    return uses;
+}
+
 // Links of one namespace, by ifindex.
 using Links = std::map<int, const HostLink*>;
 
 class Search {
 public:
-    Search(const Network& network, const std::set<int>& start) : network_(network) {
+    Search(const Network& network, FileHolders& holders, const std::set<int>& start)
+        : network_(network), holders_(holders) {
         for (const auto& link : network.links) links_.emplace(link.ifindex, &link);
         for (const int ifindex : start) add(ifindex);
     }
@@ -29,6 +64,7 @@ public:
             if (concerned(ifindex) && link->xdp)
                 say("xdp", fmt::format("{} runs an XDP program", link->name));
         look_at_sockets();
+        look_at_rdma();
         if (concerned(ssh_link))
             say("ssh",
                 fmt::format("your SSH session from {} comes in by {}", ssh_client, name(ssh_link)));
@@ -83,18 +119,46 @@ private:
     }
 
     void look_at_sockets() {
-        std::map<std::pair<int, std::string>, int> counts;
+        std::map<std::pair<int, std::string>, std::vector<ino_t>> inodes;
         for (const auto& socket : network_.sockets)
-            if (concerned(socket.ifindex)) ++counts[{socket.ifindex, socket.kind}];
-        for (const auto& [bound, count] : counts) {
+            if (concerned(socket.ifindex))
+                inodes[{socket.ifindex, socket.kind}].push_back(socket.inode);
+        for (const auto& [bound, sockets] : inodes) {
             const auto& [ifindex, kind] = bound;
             say(kind == "AF_XDP" ? "xdp" : "socket",
-                fmt::format("{} {} socket{} bound to {}", count, kind, count == 1 ? " is" : "s are",
-                            name(ifindex)));
+                fmt::format("{} {} bound to {}, held by {}",
+                            counted(static_cast<int>(sockets.size()), kind + " socket"),
+                            sockets.size() == 1 ? "is" : "are", name(ifindex), held_by(sockets)));
         }
+    }
+    std::string held_by(const std::vector<ino_t>& sockets) {
+        std::set<pid_t> pids;
+        bool nobody = false;
+        for (const ino_t inode : sockets) {
+            const auto& found = holders_.of_socket(inode);
+            pids.insert(found.begin(), found.end());
+            nobody = nobody || found.empty();
+        }
+        std::vector<std::string> texts;
+        for (const pid_t pid : pids) texts.push_back(holders_.describe(pid));
+        if (nobody) texts.push_back(holders_.nobody());
+        return fmt::format("{}", fmt::join(texts, ", "));
+    }
+
+    void look_at_rdma() {
+        for (const auto& rdma : network_.rdma)
+            for (const int ifindex : rdma.ifindexes) {
+                if (!concerned(ifindex)) continue;
+                const auto device =
+                    fmt::format("the RDMA device {} on {}", rdma.name, name(ifindex));
+                for (auto& use : uses_of_rdma(rdma, device, holders_))
+                    uses_.push_back(std::move(use));
+                break;
+            }
     }
 
     const Network& network_;
+    FileHolders& holders_;
     Links links_;
     std::set<int> concerned_;
     std::vector<Use> uses_;
@@ -117,9 +181,9 @@ void find_foreign_uppers(const Network& ours, const std::set<int>& start, const 
 
 }  // namespace
 
-std::vector<Use> uses_of(const std::vector<Network>& networks, const std::string& pci_address,
-                         const std::set<std::string>& names, const std::string& ssh_client,
-                         int ssh_link) {
+std::vector<Use> uses_of(const std::vector<Network>& networks, FileHolders& holders,
+                         const std::string& pci_address, const std::set<std::string>& names,
+                         const std::string& ssh_client, int ssh_link) {
     std::vector<Use> uses;
     std::set<int> of_ours;
     for (const auto& network : networks) {
@@ -140,8 +204,12 @@ std::vector<Use> uses_of(const std::vector<Network>& networks, const std::string
                                              link.name, network.name)});
             find_foreign_uppers(networks.front(), of_ours, network, uses);
         }
+        for (const auto& rdma : network.rdma)
+            if (!pci_address.empty() && rdma.pci_address == pci_address)
+                for (auto& use : uses_of_rdma(rdma, "its RDMA device " + rdma.name, holders))
+                    uses.push_back(std::move(use));
         if (start.empty()) continue;
-        auto found = Search(network, start).run(ssh_client, ours ? ssh_link : 0);
+        auto found = Search(network, holders, start).run(ssh_client, ours ? ssh_link : 0);
         uses.insert(uses.end(), found.begin(), found.end());
     }
     return uses;

@@ -22,6 +22,7 @@
 
 #include "dump.hpp"
 #include "nic/network.hpp"
+#include "rdma.hpp"
 
 namespace vfb::nic {
 namespace {
@@ -122,12 +123,16 @@ Result<> in_other_namespaces(
     return result;
 }
 
-Result<std::vector<Network>> read_networks(const SysRoot& root) {
+Result<std::vector<Network>> read_networks(const SysRoot& root,
+                                           const std::set<std::string>& functions) {
     std::vector<Network> networks;
+    RdmaReader rdma(root, functions);
     VFB_TRY(auto here, read_network());
+    VFB_CHECK(rdma.read(here));
     networks.push_back(std::move(here));
     VFB_CHECK(in_other_namespaces(root, [&](const std::string& name, int ours) -> Result<> {
         VFB_TRY(auto network, read_network());
+        if (auto read = rdma.read(network); !read) return read;
         network.name = name;
         network.our_id = id_of(ours);
         networks.push_back(std::move(network));

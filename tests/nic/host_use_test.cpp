@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/sysmacros.h>
+
+#include "process_tree.hpp"
 
 namespace vfb::nic {
 namespace {
@@ -39,11 +42,14 @@ protected:
     }
     std::vector<std::string> texts(const std::set<std::string>& names = {}) const {
         std::vector<std::string> list;
-        for (const auto& use : uses_of(networks, kPf, names, client, ssh_link))
+        const auto root = tree.root();
+        FileHolders holders(root, networks);
+        for (const auto& use : uses_of(networks, holders, kPf, names, client, ssh_link))
             list.push_back(use.kind + ": " + use.text);
         return list;
     }
 
+    ProcessTree tree;
     std::vector<Network> networks;
     std::string client;
     int ssh_link = 0;
@@ -51,7 +57,9 @@ protected:
 
 TEST_F(HostUse, WhatTheKernelMakesByItselfIsNone) {
     EXPECT_THAT(texts(), IsEmpty());
-    EXPECT_THAT(uses_of(networks, "0000:09:00.0", {}), IsEmpty()) << "it has no links";
+    const auto root = tree.root();
+    FileHolders holders(root, networks);
+    EXPECT_THAT(uses_of(networks, holders, "0000:09:00.0", {}), IsEmpty()) << "it has no links";
 }
 
 TEST_F(HostUse, AddressesRoutesAndTheDefaultRouteAreNamed) {
@@ -96,16 +104,69 @@ TEST_F(HostUse, TheSshSessionIsRecognisedThroughABridge) {
 }
 
 TEST_F(HostUse, SocketsAreCounted) {
-    ours().sockets = {{.ifindex = 2, .kind = "packet"},
-                      {.ifindex = 2, .kind = "UDP"},
-                      {.ifindex = 2, .kind = "UDP"},
-                      {.ifindex = 2, .kind = "AF_XDP"},
-                      {.ifindex = 1, .kind = "TCP"}};
+    ours().sockets = {{.ifindex = 2, .kind = "packet", .inode = 11},
+                      {.ifindex = 2, .kind = "UDP", .inode = 12},
+                      {.ifindex = 2, .kind = "UDP", .inode = 13},
+                      {.ifindex = 2, .kind = "AF_XDP", .inode = 14},
+                      {.ifindex = 1, .kind = "TCP", .inode = 15}};
     ours().links[1].xdp = true;
-    EXPECT_THAT(texts(), ElementsAre("xdp: eth0 runs an XDP program",
-                                     "xdp: 1 AF_XDP socket is bound to eth0",
-                                     "socket: 2 UDP sockets are bound to eth0",
-                                     "socket: 1 packet socket is bound to eth0"));
+    tree.add(700, "dhclient", 3, "socket:[11]");
+    tree.add(701, "named", 3, "socket:[12]");
+    tree.add(702, "named", 3, "socket:[12]");
+    tree.link("proc/701/fd/4", "socket:[14]");
+    EXPECT_THAT(
+        texts(),
+        ElementsAre("xdp: eth0 runs an XDP program",
+                    "xdp: 1 AF_XDP socket is bound to eth0, held by pid 701 (named)",
+                    "socket: 2 UDP sockets are bound to eth0, held by pid 701 (named), pid "
+                    "702 (named), no process that can be seen here (the kernel, or another "
+                    "PID namespace)",
+                    "socket: 1 packet socket is bound to eth0, held by pid 700 (dhclient)"));
+}
+
+TEST_F(HostUse, UsersOfItsRdmaDeviceAreNamed) {
+    RdmaDevice rdma;
+    rdma.name = "mlx5_0";
+    rdma.pci_address = kPf;
+    rdma.users = {{.pid = 812, .kernel_name = {}, .objects = {{"QP", 2}, {"PD", 1}}},
+                  {.pid = 0, .kernel_name = {}, .objects = {{"MR", 1}}},
+                  {.pid = 0, .kernel_name = "nvme_rdma", .objects = {{"QP", 8}}}};
+    rdma.node = makedev(1, 3);
+    RdmaDevice other = rdma;
+    other.pci_address = "0000:09:00.0";
+    ours().rdma = {rdma, other};
+    ours().links.pop_back();  // its interface may be in another namespace
+    tree.link("dev/infiniband/uverbs0", "/dev/null");
+    tree.add(812, "pingpong", 3, tree.dev("infiniband/uverbs0"));
+    tree.add(813, "idle", 3, tree.dev("infiniband/uverbs0"));
+    EXPECT_THAT(texts(), ElementsAre("rdma: pid 812 (pingpong) uses its RDMA device mlx5_0: 1 PD, "
+                                     "2 QPs",
+                                     "rdma: a process that cannot be seen here uses its RDMA "
+                                     "device mlx5_0: 1 MR",
+                                     "rdma: nvme_rdma of the kernel uses its RDMA device mlx5_0: "
+                                     "8 QPs",
+                                     "rdma: pid 813 (idle) has its RDMA device mlx5_0 open"));
+}
+
+TEST_F(HostUse, ASoftRdmaDeviceStandsOnItOrOnWhatStandsOnIt) {
+    auto vlan = link(6, "eth0.7", "vlan");
+    vlan.lower = 2;
+    Network& web = other("web");
+    web.links = {link(2, "lo0")};
+    RdmaDevice rdma;
+    rdma.name = "rxe0";
+    rdma.ifindexes = {2};
+    rdma.users = {{.pid = 0, .kernel_name = "ib_iser", .objects = {{"QP", 1}}}};
+    web.rdma = {rdma};
+    EXPECT_THAT(texts(), IsEmpty()) << "it is on another link with the same number";
+    ours().rdma = {rdma};
+    EXPECT_THAT(texts(),
+                ElementsAre("rdma: ib_iser of the kernel uses the RDMA device rxe0 on eth0: 1 QP"));
+    ours().links.push_back(vlan);
+    ours().rdma.front().ifindexes = {6};
+    EXPECT_THAT(texts(), ElementsAre("upper: eth0.7 (vlan) stands on eth0",
+                                     "rdma: ib_iser of the kernel uses the RDMA device rxe0 on "
+                                     "eth0.7: 1 QP"));
 }
 
 TEST_F(HostUse, AnInterfaceInAContainerIsFoundByItsPciAddress) {

@@ -2,12 +2,14 @@
 //
 // What the host uses a NIC for, against the kernel: each use is made with ip(8) and found again.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -41,6 +43,7 @@ protected:
     }
     void TearDown() override {
         if (name.empty()) return;
+        (void)std::system("rdma link delete rxe0 2>/dev/null");
         (void)std::system("ip netns delete web 2>/dev/null; sleep 0.1");
         for (const char* made : {"bond7", "br7", "v7"})
             (void)std::system(("ip link delete " + std::string(made) + " 2>/dev/null").c_str());
@@ -49,7 +52,7 @@ protected:
     }
     std::vector<std::string> texts(const std::string& client = {}) const {
         const auto root = SysRoot::host();
-        const auto networks = read_networks(*root);
+        const auto networks = read_networks(*root, {kPf});
         EXPECT_TRUE(networks) << networks.error().message();
         if (!networks) return {};
         int link = 0;
@@ -59,7 +62,8 @@ protected:
             link = found.value_or(0);
         }
         std::vector<std::string> list;
-        for (const auto& use : uses_of(*networks, kPf, {}, client, link))
+        FileHolders holders(*root, *networks);
+        for (const auto& use : uses_of(*networks, holders, kPf, {}, client, link))
             list.push_back(use.kind + ": " + use.text);
         return list;
     }
@@ -136,6 +140,21 @@ TEST_F(Uses, ItsInterfaceInAnotherNamespace) {
     run("ip -n web link set " + name + " netns 1");
 }
 
+TEST_F(Uses, ASoftRdmaDeviceOnIt) {
+    if (std::string(std::getenv("VFB_VM")) != "stock") GTEST_SKIP() << "the kernel has no RDMA";
+    run("modprobe rdma_rxe");
+    run("rdma link add rxe0 type rxe netdev " + name);
+    EXPECT_THAT(texts(), IsEmpty()) << "what the kernel makes for every device is no use";
+    const UniqueFd node(::open("/dev/infiniband/uverbs0", O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(node);
+    EXPECT_THAT(texts(),
+                ElementsAre("rdma: pid " + std::to_string(::getpid()) +
+                            " (vm_use_test) has the RDMA device rxe0 on " + name + " open"));
+    run("rdma system set netns exclusive");
+    EXPECT_EQ(texts().size(), 1U);
+    run("rdma system set netns shared");
+}
+
 TEST_F(Uses, SocketsThatAreBoundToIt) {
     const UniqueFd tcp = bound_to_device(SOCK_STREAM);
     ASSERT_EQ(::listen(tcp.get(), 1), 0);
@@ -147,12 +166,13 @@ TEST_F(Uses, SocketsThatAreBoundToIt) {
     link.sll_ifindex = static_cast<int>(::if_nametoindex(name.c_str()));
     ASSERT_EQ(::bind(packet.get(), reinterpret_cast<const sockaddr*>(&link), sizeof link), 0);
     const auto found = texts();
-    EXPECT_THAT(found, Contains("socket: 1 TCP socket is bound to " + name));
+    const std::string held = ", held by pid " + std::to_string(::getpid()) + " (vm_use_test)";
+    EXPECT_THAT(found, Contains("socket: 1 TCP socket is bound to " + name + held));
     // The kernel of our own cannot list these (CONFIG_INET_UDP_DIAG).
     if (std::string(std::getenv("VFB_VM")) == "stock") {
-        EXPECT_THAT(found, Contains("socket: 1 UDP socket is bound to " + name));
+        EXPECT_THAT(found, Contains("socket: 1 UDP socket is bound to " + name + held));
     }
-    EXPECT_THAT(found, Contains("socket: 1 packet socket is bound to " + name));
+    EXPECT_THAT(found, Contains("socket: 1 packet socket is bound to " + name + held));
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 """What the host uses is not taken from it, and `show` says what it is used for."""
 import os
 import pathlib
+import socket
+import subprocess
+import sys
 import unittest
 
 import machine
-from machine import PF, run, vfbroker, vfbroker_json
+from machine import PF, run, vfbroker, vfbroker_json, wait_for
 
 DEVICE = pathlib.Path(f"/sys/bus/pci/devices/{PF}")
+NODE = pathlib.Path("/dev/infiniband/uverbs0")
 
 
 class InUse(unittest.TestCase):
@@ -57,6 +61,82 @@ class InUse(unittest.TestCase):
                          lambda: vfbroker_json("pool")["pools"][0]["clean"] == 3)
         self.assertEqual(machine.driver_of(self.vfs[0]), "igbvf")
         self.assertNotIn(free, os.listdir("/sys/class/net"))
+
+    def test_bound_sockets_name_their_process(self):
+        tcp_name, packet_name = self.names[:2]
+        tcp = socket.socket()
+        self.addCleanup(tcp.close)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, tcp_name.encode())
+        tcp.listen()
+        packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.addCleanup(packet.close)
+        packet.bind((packet_name, 0x0003))
+        daemon = machine.Daemon(vfs=4).start()
+        self.addCleanup(daemon.stop)
+
+        name = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+        held = f"held by pid {os.getpid()} ({name})"
+        self.assertEqual(self.uses(self.vfs[0]), {
+            "socket": f"1 TCP socket is bound to {tcp_name}, {held}"})
+        self.assertEqual(self.uses(self.vfs[1]), {
+            "socket": f"1 packet socket is bound to {packet_name}, {held}"})
+        refused = vfbroker("take", self.vfs[1], "--despite", "route", status=5).stderr
+        self.assertIn(held, refused)
+        self.assertEqual(machine.driver_of(self.vfs[1]), "igbvf")
+        vfbroker("take", self.vfs[1], "--despite", "socket")
+        self.assertEqual(machine.driver_of(self.vfs[1]), "vfio-pci")
+        tcp.close()
+        self.assertEqual(self.uses(self.vfs[0]), {})
+
+    def start(self, *command, **options):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    @unittest.skipIf(machine.IOMMUFD, "this kernel has no RDMA")
+    def test_users_of_rdma(self):
+        name, other = self.names[:2]
+        run("modprobe", "rdma_rxe")
+        run("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", name)
+        self.addCleanup(run, "rdma", "link", "delete", "rxe0", status=None)
+        wait_for("the node is there", NODE.exists)
+        pingpong = self.start("ibv_rc_pingpong", "-d", "rxe0", "-g", "0")
+        wait_for("it has a queue pair", lambda: f"pid {pingpong.pid} " in run(
+            "rdma", "resource", "show", "qp").stdout or pingpong.poll() is not None)
+        self.assertIsNone(pingpong.poll())
+        daemon = machine.Daemon(vfs=4).start()
+        self.addCleanup(daemon.stop)
+
+        used = (f"pid {pingpong.pid} (ibv_rc_pingpong) uses the RDMA device rxe0 on {name}: "
+                "1 MR, 1 PD, 1 QP, 1 context")
+        self.assertEqual(self.uses(self.vfs[0]), {"rdma": used})
+        self.assertEqual(machine.driver_of(self.vfs[0]), "igbvf")
+        self.assertNotIn(other, os.listdir("/sys/class/net"))
+        vfbroker("drain", "guests")
+        for refused in (vfbroker("take", self.vfs[0], "--despite", "socket", status=5).stderr,
+                        vfbroker("resize", PF, "2", status=5).stderr):
+            self.assertIn(used, refused)
+        self.assertEqual(machine.driver_of(self.vfs[0]), "igbvf")
+
+        # A process without objects, that only has the node open.
+        pingpong.kill()
+        pingpong.wait()
+        with open(NODE, "rb+", buffering=0):
+            own = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+            self.assertEqual(self.uses(self.vfs[0]), {
+                "rdma": f"pid {os.getpid()} ({own}) has the RDMA device rxe0 on {name} open"})
+        self.assertEqual(self.uses(self.vfs[0]), {})
+
+        # Its driver waits for the last user: the override goes through when that ends.
+        pingpong = self.start("ibv_rc_pingpong", "-d", "rxe0", "-g", "0")
+        wait_for("the process is seen", lambda: "rdma" in self.uses(self.vfs[0]))
+        take = self.start("vfbroker", "take", self.vfs[0], "--despite", "rdma",
+                          stderr=sys.stderr)
+        wait_for("it is torn away", lambda: machine.driver_of(self.vfs[0]) != "igbvf")
+        pingpong.kill()
+        self.assertEqual(take.wait(), 0)
+        self.assertEqual(machine.driver_of(self.vfs[0]), "vfio-pci")
 
     def test_the_session_of_the_caller(self):
         name = machine.netdev_of()

@@ -157,10 +157,18 @@ public:
 
 private:
     // host_uses(), or that an interface is up.
-    [[nodiscard]] Result<std::vector<Use>> uses_in_the_way(const pci::Function& function) const;
+    [[nodiscard]] Result<std::vector<std::vector<Use>>> uses_in_the_way(
+        const std::vector<pci::Function>& functions) const;
+    // The same with holders (kind `vfio`), of those that are in use.
+    [[nodiscard]] Result<std::map<pci::Address, std::vector<Use>>> in_use(
+        const std::vector<pci::Address>& vfs) const;
+    [[nodiscard]] Result<std::vector<pci::Function>> read_functions(
+        const std::vector<pci::Address>& addresses) const;
     // Refuses a VF that the host uses by its kernel driver.
     Result<> refuse_in_use(const pci::Function& function,
                            const std::set<std::string>& despite = {}) const;
+    static Result<> refuse_uses(const pci::Function& function, std::vector<Use> uses,
+                                const std::set<std::string>& despite);
     Result<> refuse_not_viable(const pci::Function& function);
     // prepare_pf(), step by step; what each changed is added to `undo`.
     Result<> prepare_netdev(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
@@ -178,9 +186,9 @@ private:
     // Code::busy when somebody but the VF has the MAC address; nullopt: nobody.
     Result<std::optional<Error>> mac_conflict(int ifindex, unsigned index,
                                               const nic::MacAddress& mac) const;
-    // Refuses a VF that a process has open, or that the host uses.
-    Result<> refuse_held(const pci::Address& vf, const std::string& operation,
-                         const std::set<std::string>& despite = {}) const;
+    // Refuses if a process has one of the VFs open, or the host uses one.
+    Result<> refuse_held(const std::vector<pci::Address>& vfs, const std::string& operation,
+                         const Overrides& overrides = {}) const;
     Result<> recreate_vfs(const GiveBackRequest& request);
     Result<> set_down_unused(const pci::Address& pf);
     Result<> give_back_vf(const pci::Address& pf, const std::vector<pci::Address>& vfs,

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Network: the links, addresses, routes and bound sockets of one network namespace, by rtnetlink
-// (Documentation/networking/netlink_spec, rt_link and rt_addr) and sock_diag(7). Plain values, read
-// in one go: what changes meanwhile is seen at the next reading.
+// Network: the links, addresses, routes, bound sockets and RDMA devices of one network namespace,
+// by rtnetlink (Documentation/networking/netlink_spec, rt_link and rt_addr), sock_diag(7) and RDMA
+// netlink. Plain values, read in one go: what changes meanwhile is seen at the next reading.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +49,24 @@ struct HostRoute {
 struct BoundSocket {
     int ifindex = 0;
     std::string kind;  // `TCP`, `UDP`, `packet`, `AF_XDP`
+    ino_t inode = 0;   // as descriptors show it; 0: of no process any more
     bool operator==(const BoundSocket&) const = default;
+};
+
+// Who has objects of an RDMA device, by the kernel's own accounts.
+struct RdmaUser {
+    pid_t pid = 0;                       // 0: the kernel, or a process that cannot be seen here
+    std::string kernel_name;             // `nvme_rdma`; empty: a process
+    std::map<std::string, int> objects;  // how many: `QP` -> 1
+    bool operator==(const RdmaUser&) const = default;
+};
+
+struct RdmaDevice {
+    std::string name;           // `mlx5_0`, `rxe0`
+    std::string pci_address;    // of the function that it is part of; empty: of none that is known
+    std::set<int> ifindexes;    // then: of the links in this namespace that it stands on
+    std::optional<dev_t> node;  // its /dev/infiniband/uverbsN
+    std::vector<RdmaUser> users;
 };
 
 struct Network {
@@ -56,13 +77,17 @@ struct Network {
     std::vector<HostAddress> addresses;
     std::vector<HostRoute> routes;
     std::vector<BoundSocket> sockets;
+    std::vector<RdmaDevice> rdma;
 };
 
-// The namespace of the calling thread.
+// The namespace of the calling thread, without RDMA devices.
 Result<Network> read_network();
 // Ours first, then those that a process is in or that have a name. Needs CAP_SYS_ADMIN for the
-// others; one that ends meanwhile is left out. Enters them in a thread of its own.
-Result<std::vector<Network>> read_networks(const SysRoot& root);
+// others; one that ends meanwhile is left out. Enters them in a thread of its own. `functions`: the
+// PCI addresses of interest; RDMA devices that are part of others are left out, and each of the
+// rest stands in one namespace.
+Result<std::vector<Network>> read_networks(const SysRoot& root,
+                                           const std::set<std::string>& functions);
 
 // The link by which packets to `address` (IPv4 or IPv6, as text) leave the calling thread's
 // namespace. Code::not_found when there is no route, Code::invalid when it is no address.
