@@ -30,8 +30,8 @@ Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
     return static_cast<int>(ifindex);
 }
 
-iommu::Functions DeviceWork::relatives(const pci::Function& function) const {
-    pci::Inventory inventory(root_);
+iommu::Functions DeviceWork::relatives(const pci::Function& function, bool names) const {
+    pci::Inventory inventory(root_, names);
     iommu::Functions found;
     std::vector<pci::Address> todo{function.address};
     if (function.group) {
@@ -84,18 +84,25 @@ Result<std::vector<std::vector<Use>>> DeviceWork::host_uses(
     return all;
 }
 
-Result<std::vector<Use>> DeviceWork::uses_in_the_way(const pci::Function& function) const {
-    VFB_TRY(auto uses, host_uses(function));
-    for (const auto& netdev : function.netdevs)
-        if (netdev.up && uses.empty())
-            uses.push_back(
-                {.kind = "up", .text = fmt::format("its network interface {} is up", netdev.name)});
-    return uses;
+Result<std::vector<std::vector<Use>>> DeviceWork::uses_in_the_way(
+    const std::vector<pci::Function>& functions) const {
+    std::vector<const pci::Function*> pointers;
+    pointers.reserve(functions.size());
+    for (const auto& function : functions) pointers.push_back(&function);
+    VFB_TRY(auto all, host_uses(pointers));
+    for (std::size_t i = 0; i < functions.size(); ++i)
+        for (const auto& netdev : functions[i].netdevs)
+            if (netdev.up && all[i].empty())
+                all[i].push_back(
+                    {.kind = "up",
+                     .text = fmt::format("its network interface {} is up", netdev.name)});
+    return all;
 }
 
 Result<> DeviceWork::refuse_in_use(const pci::Function& function,
                                    const std::set<std::string>& despite) const {
-    VFB_TRY(auto uses, uses_in_the_way(function));
+    VFB_TRY(auto all, uses_in_the_way({function}));
+    auto& uses = all.front();
     std::erase_if(uses, [&](const Use& use) { return despite.contains(use.kind); });
     if (uses.empty()) return {};
     std::set<std::string> kinds;
@@ -118,8 +125,11 @@ Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
 }
 
 Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
-    VFB_TRY(auto verdict, iommu::judge(root_, relatives(function), function.address));
-    if (!verdict.viable && verdict.refusal) return std::unexpected(std::move(*verdict.refusal));
+    VFB_TRY(const auto verdict, iommu::judge(root_, relatives(function, false), function.address));
+    if (verdict.viable || !verdict.refusal) return {};
+    // A refusal names the bridges above, and the names cost more than all the rest.
+    VFB_TRY(auto named, iommu::judge(root_, relatives(function), function.address));
+    if (!named.viable && named.refusal) return std::unexpected(std::move(*named.refusal));
     return {};
 }
 

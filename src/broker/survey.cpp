@@ -24,21 +24,32 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
         if (auto devlink = nic::Devlink::open("pci", pf.str()))
             if (const auto mode = devlink->eswitch_mode()) survey.eswitch_mode = *mode;
     VFB_TRY(survey.vfs, pci::list_vfs(root_, pf));
-    const bool with_uses = survey.vfs.size() != wanted;
     for (const auto& address : survey.vfs) {
         VFB_TRY(const auto binding, pci::current_binding(root_, address));
         survey.drivers.push_back(binding.driver);
-        if (!with_uses) continue;
-        VFB_TRY(const auto vf, inventory.read(address));
-        VFB_TRY(auto uses, uses_in_the_way(vf));
-        VFB_TRY(const auto holders, vfio::find_holders(root_, address));
-        if (!holders.empty())
-            uses.push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
-        if (!uses.empty()) survey.in_use.emplace(address, std::move(uses));
     }
     if (survey.vfs.empty()) return survey;
+    if (survey.vfs.size() != wanted) VFB_CHECK(survey_uses(survey));
     VFB_TRY(survey.attributes, read_attributes(pf));
     return survey;
+}
+
+Result<> DeviceWork::survey_uses(Survey& survey) const {
+    pci::Inventory inventory(root_, false);
+    std::vector<pci::Function> vfs;
+    for (const auto& address : survey.vfs) {
+        VFB_TRY(auto vf, inventory.read(address));
+        vfs.push_back(std::move(vf));
+    }
+    VFB_TRY(auto uses, uses_in_the_way(vfs));
+    VFB_TRY(const auto holders, vfio::find_holders(root_, survey.vfs));
+    for (std::size_t i = 0; i < vfs.size(); ++i) {
+        if (!holders[i].empty())
+            uses[i].push_back(
+                {.kind = "vfio", .text = vfio::describe(holders[i]) + " has it open"});
+        if (!uses[i].empty()) survey.in_use.emplace(vfs[i].address, std::move(uses[i]));
+    }
+    return {};
 }
 
 Result<std::vector<nic::VfAttributes>> DeviceWork::read_attributes(const pci::Address& pf) const {

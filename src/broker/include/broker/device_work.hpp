@@ -152,12 +152,16 @@ public:
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);
     // The function itself, the members of its group and every bridge above them: what judging it
-    // needs. Those that cannot be read are left out.
-    [[nodiscard]] iommu::Functions relatives(const pci::Function& function) const;
+    // needs. Those that cannot be read are left out. `names` as of pci::Inventory.
+    [[nodiscard]] iommu::Functions relatives(const pci::Function& function,
+                                             bool names = true) const;
 
 private:
     // host_uses(), or that an interface is up.
-    [[nodiscard]] Result<std::vector<Use>> uses_in_the_way(const pci::Function& function) const;
+    [[nodiscard]] Result<std::vector<std::vector<Use>>> uses_in_the_way(
+        const std::vector<pci::Function>& functions) const;
+    // The part of survey_pf() that says who is in the way of another number of VFs.
+    Result<> survey_uses(Survey& survey) const;
     // Refuses a VF that the host uses by its kernel driver.
     Result<> refuse_in_use(const pci::Function& function,
                            const std::set<std::string>& despite = {}) const;
