@@ -232,8 +232,12 @@ Result<Function> Inventory::read(const Address& address, std::vector<ReadProblem
     functions.push_back(std::move(reading->function));
     std::vector<VfLink> links;
     if (const auto& pf = functions.front().physfn)
-        if (const auto folder = devices.open_dir(pf->str()))
-            if (const auto vfs = read_virtual_functions(*folder)) add_links(links, *pf, *vfs);
+        if (const auto folder = devices.open_dir(pf->str())) {
+            if (const auto index = index_of_vf(*folder, *pf, address))
+                links.push_back({.vf = address, .pf = *pf, .index = *index});
+            else if (const auto vfs = read_virtual_functions(*folder))
+                add_links(links, *pf, *vfs);
+        }
     impl_->set_indexes(devices, functions, std::move(links), found);
     if (functions.empty())
         return fail(Code::not_found, operation, address.str(), "it was just removed");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
 namespace vfb::pci {
 
@@ -87,6 +88,21 @@ Result<std::vector<VirtualFunction>> read_virtual_functions(const Dir& function)
     }
     std::ranges::sort(found, {}, &VirtualFunction::index);
     return found;
+}
+
+std::optional<std::uint16_t> index_of_vf(const Dir& pf, const Address& pf_address,
+                                         const Address& vf) {
+    const auto routing = [](const Address& a) { return a.bus * 256 + a.device * 8 + a.function; };
+    const auto offset = pf.read_number_optional("sriov_offset");
+    const auto stride = pf.read_number_optional("sriov_stride");
+    if (!offset || !*offset || !stride || !*stride || vf.domain != pf_address.domain)
+        return std::nullopt;
+    const std::int64_t distance = routing(vf) - routing(pf_address) - **offset;
+    const std::int64_t index = **stride > 0 ? distance / **stride : 0;
+    if (distance < 0 || !std::in_range<std::uint16_t>(index)) return std::nullopt;
+    const auto link = pf.link_name("virtfn" + std::to_string(index));
+    if (!link || !*link || **link != vf.str()) return std::nullopt;
+    return static_cast<std::uint16_t>(index);
 }
 
 Result<Dir> open_function(const SysRoot& root, const Address& address,

@@ -69,6 +69,11 @@ struct VirtualFunction {
 };
 Result<std::vector<VirtualFunction>> read_virtual_functions(const Dir& function);
 
+// Which VF of the PF in folder `pf` it is: what offset and stride say, if the PF's link agrees.
+// That is three reads, however many VFs there are. nullopt: read_virtual_functions() tells.
+std::optional<std::uint16_t> index_of_vf(const Dir& pf, const Address& pf_address,
+                                         const Address& vf);
+
 // Folder of a function below bus/pci/devices; Code::not_found says which function is missing.
 Result<Dir> open_function(const SysRoot& root, const Address& address,
                           const std::string& operation);

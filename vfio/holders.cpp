@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ranges>
+#include <span>
 
 #include "base/open_file.hpp"
 #include "base/process.hpp"
@@ -51,10 +52,8 @@ Result<Wanted> what_to_find(const SysRoot& root, const pci::Address& address) {
 }
 
 // `vfio-device-syspath: /sys/devices/pci0000:00/0000:00:02.0/0000:01:10.0`, from Linux 6.17 on.
-Match match_device(const Dir& process, const std::string& fd, const Wanted& wanted) {
-    const auto info = process.read("fdinfo/" + fd);
-    if (!info) return Match::no;
-    for (const auto part : *info | std::views::split('\n')) {
+Match match_device(const std::string& info, const Wanted& wanted) {
+    for (const auto part : info | std::views::split('\n')) {
         const std::string_view line(part);
         if (line.starts_with("vfio-device-syspath:"))
             return line.ends_with("/" + wanted.address) ? Match::certain : Match::no;
@@ -62,66 +61,120 @@ Match match_device(const Dir& process, const std::string& fd, const Wanted& want
     return Match::possible;
 }
 
-Match match_open_file(const Dir& process, const std::string& fd, const Wanted& wanted) {
-    const auto target = process.read_link("fd/" + fd);
-    if (!target) return Match::no;  // closed meanwhile
-    if (*target == kDeviceOfGroup) return match_device(process, fd, wanted);
-    std::string_view path = *target;
-    const bool deleted = path.ends_with(kDeleted);
-    if (deleted) path.remove_suffix(kDeleted.size());
-    if (deleted && wanted.deleted_cdevs && path.contains("vfio/devices/")) return Match::certain;
-    // A deleted node's number may be another's by now.
-    if (deleted) return Match::no;
-    if (std::ranges::find(wanted.paths, path) != wanted.paths.end()) return Match::certain;
+// A descriptor that may be of a VFIO device. What it takes to tell is read once, for however many
+// functions are looked for.
+struct OpenFile {
+    std::string path;
+    bool deleted = false;
+    std::optional<dev_t> number;
+    std::optional<std::string> device_info;  // of a device that was opened through its group
+};
+
+std::optional<OpenFile> read_open_file(const Dir& process, const std::string& fd,
+                                       const std::string& devices) {
+    auto target = process.read_link("fd/" + fd);
+    if (!target) return std::nullopt;  // closed meanwhile
+    OpenFile file;
+    file.path = std::move(*target);
+    if (file.path == kDeviceOfGroup) {
+        auto info = process.read("fdinfo/" + fd);
+        if (!info) return std::nullopt;
+        file.device_info = std::move(*info);
+        return file;
+    }
     // In a container the node can have another path. Only what may be a device is looked at: a
     // file on a dead server must not hold this process up.
-    if (!path.contains("vfio") && !path.starts_with(wanted.devices)) return Match::no;
-    const auto number = device_number(process.fd(), "fd/" + fd);
-    return number && std::ranges::find(wanted.numbers, *number) != wanted.numbers.end()
-               ? Match::certain
-               : Match::no;
+    if (!file.path.contains("vfio") && !file.path.starts_with(devices)) return std::nullopt;
+    file.deleted = file.path.ends_with(kDeleted);
+    if (file.deleted)
+        file.path.resize(file.path.size() - kDeleted.size());
+    else
+        file.number = device_number(process.fd(), "fd/" + fd);
+    return file;
 }
 
-Match match(const Dir& process, const std::string& fd, const Wanted& wanted) {
-    const Match found = match_open_file(process, fd, wanted);
-    return found != Match::no && only_names_it(process, fd) ? Match::no : found;
+Match match_open_file(const OpenFile& file, const Wanted& wanted) {
+    if (file.device_info) return match_device(*file.device_info, wanted);
+    const auto is = [](bool it) { return it ? Match::certain : Match::no; };
+    // A deleted node's number may be another's by now.
+    if (file.deleted) return is(wanted.deleted_cdevs && file.path.contains("vfio/devices/"));
+    return is(
+        std::ranges::find(wanted.paths, file.path) != wanted.paths.end() ||
+        (file.number && std::ranges::find(wanted.numbers, *file.number) != wanted.numbers.end()));
 }
 
-// Adds one process to the answer. One that ends while it is looked at holds nothing.
-void look_into(const Dir& proc, pid_t pid, bool self, const Wanted& wanted, Holders& holders) {
+// How sure it is that the process has each of those that are wanted.
+std::vector<Match> match_all(const Dir& process, const std::vector<std::string>& descriptors,
+                             const std::vector<Wanted>& wanted) {
+    std::vector<Match> best(wanted.size(), Match::no);
+    for (const std::string& fd : descriptors) {
+        const auto file = read_open_file(process, fd, wanted.front().devices);
+        if (!file) continue;
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            const Match found = match_open_file(*file, wanted[i]);
+            if (found > best[i] && !only_names_it(process, fd)) best[i] = found;
+        }
+    }
+    return best;
+}
+
+// Adds one process to the answers. One that ends while it is looked at holds nothing.
+void look_into(const Dir& proc, pid_t pid, bool self, const std::vector<Wanted>& wanted,
+               std::vector<Holders>& holders) {
     const auto process = proc.open_dir(std::to_string(pid));
     if (!process) return;
     const auto descriptors = process->list("fd");
     if (!descriptors) {
         const int error = descriptors.error().errnum;
-        if (error == EACCES || error == EPERM) ++holders.hidden;
+        if (error == EACCES || error == EPERM)
+            for (Holders& one : holders) ++one.hidden;
         return;
     }
-    Match best = Match::no;
-    for (const std::string& fd : *descriptors) {
-        best = std::max(best, match(*process, fd, wanted));
-        if (best == Match::certain) break;
+    const auto best = match_all(*process, *descriptors, wanted);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (self) holders[i].self = best[i] == Match::certain;
+        if (self || best[i] == Match::no) continue;
+        auto& list = best[i] == Match::certain ? holders[i].certain : holders[i].possible;
+        list.push_back({.pid = pid, .name = process_name(proc, pid)});
     }
-    if (self) holders.self = best == Match::certain;
-    if (self || best == Match::no) return;
-    auto& list = best == Match::certain ? holders.certain : holders.possible;
-    list.push_back({.pid = pid, .name = process_name(proc, pid)});
 }
 
-}  // namespace
-
-Result<Holders> scan_holders(const SysRoot& root, const pci::Address& address) {
-    VFB_TRY(const auto wanted, what_to_find(root, address));
+// In the order of the addresses.
+Result<std::vector<Holders>> scan(const SysRoot& root, std::span<const pci::Address> addresses) {
+    std::vector<Holders> holders(addresses.size());
+    if (addresses.empty()) return holders;
+    std::vector<Wanted> wanted;
+    for (const auto& address : addresses) {
+        VFB_TRY(auto one, what_to_find(root, address));
+        wanted.push_back(std::move(one));
+    }
     VFB_TRY(const auto names, root.proc().list());
-    Holders holders;
     for (const std::string& name : names) {
         const auto pid = parse_number(name);
         if (!pid || *pid <= 0) continue;
         const bool self = root.is_host() && *pid == ::getpid();
         look_into(root.proc(), static_cast<pid_t>(*pid), self, wanted, holders);
     }
-    std::ranges::sort(holders.certain, {}, &Holder::pid);
-    std::ranges::sort(holders.possible, {}, &Holder::pid);
+    for (Holders& one : holders) {
+        std::ranges::sort(one.certain, {}, &Holder::pid);
+        std::ranges::sort(one.possible, {}, &Holder::pid);
+    }
+    return holders;
+}
+
+}  // namespace
+
+Result<Holders> scan_holders(const SysRoot& root, const pci::Address& address) {
+    VFB_TRY(auto holders, scan(root, {&address, 1}));
+    return std::move(holders.front());
+}
+
+Result<std::vector<std::vector<Holder>>> find_holders(const SysRoot& root,
+                                                      std::span<const pci::Address> addresses) {
+    VFB_TRY(auto found, scan(root, addresses));
+    std::vector<std::vector<Holder>> holders;
+    holders.reserve(found.size());
+    for (Holders& one : found) holders.push_back(std::move(one.certain));
     return holders;
 }
 

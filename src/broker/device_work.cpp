@@ -30,8 +30,8 @@ Result<int> DeviceWork::pf_ifindex(const pci::Address& pf) const {
     return static_cast<int>(ifindex);
 }
 
-iommu::Functions DeviceWork::relatives(const pci::Function& function) const {
-    pci::Inventory inventory(root_);
+iommu::Functions DeviceWork::relatives(const pci::Function& function, bool names) const {
+    pci::Inventory inventory(root_, names);
     iommu::Functions found;
     std::vector<pci::Address> todo{function.address};
     if (function.group) {
@@ -144,8 +144,11 @@ Result<iommu::Verdict> DeviceWork::judge(const pci::Address& address) {
 }
 
 Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
-    VFB_TRY(auto verdict, iommu::judge(root_, relatives(function), function.address));
-    if (!verdict.viable && verdict.refusal) return std::unexpected(std::move(*verdict.refusal));
+    VFB_TRY(const auto verdict, iommu::judge(root_, relatives(function, false), function.address));
+    if (verdict.viable || !verdict.refusal) return {};
+    // A refusal names the bridges above, and the names cost more than all the rest.
+    VFB_TRY(auto named, iommu::judge(root_, relatives(function), function.address));
+    if (!named.viable && named.refusal) return std::unexpected(std::move(*named.refusal));
     return {};
 }
 

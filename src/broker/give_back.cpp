@@ -9,15 +9,15 @@
 #include "timeouts.hpp"
 
 namespace vfb::broker {
+
 Result<> DeviceWork::refuse_held(const std::vector<pci::Address>& vfs, const std::string& operation,
                                  const Overrides& overrides) const {
-    for (const auto& vf : vfs) {
-        VFB_TRY(const auto holders, vfio::find_holders(root_, vf));
-        if (!holders.empty())
-            return fail(Code::busy, operation, vf.str(),
-                        fmt::format("{} still has {} open", vfio::describe(holders), vf),
+    VFB_TRY(const auto holders, vfio::find_holders(root_, vfs));
+    for (std::size_t i = 0; i < vfs.size(); ++i)
+        if (!holders[i].empty())
+            return fail(Code::busy, operation, vfs[i].str(),
+                        fmt::format("{} still has {} open", vfio::describe(holders[i]), vfs[i]),
                         "end it, then vfbroker reload");
-    }
     VFB_TRY(const auto functions, read_functions(vfs));
     VFB_TRY(auto uses, uses_in_the_way(functions));
     for (std::size_t i = 0; i < functions.size(); ++i) {

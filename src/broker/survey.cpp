@@ -40,11 +40,12 @@ Result<std::map<pci::Address, std::vector<Use>>> DeviceWork::in_use(
     const std::vector<pci::Address>& vfs) const {
     VFB_TRY(const auto functions, read_functions(vfs));
     VFB_TRY(auto uses, uses_in_the_way(functions));
+    VFB_TRY(const auto holders, vfio::find_holders(root_, vfs));
     std::map<pci::Address, std::vector<Use>> found;
     for (std::size_t i = 0; i < vfs.size(); ++i) {
-        VFB_TRY(const auto holders, vfio::find_holders(root_, vfs[i]));
-        if (!holders.empty())
-            uses[i].push_back({.kind = "vfio", .text = vfio::describe(holders) + " has it open"});
+        if (!holders[i].empty())
+            uses[i].push_back(
+                {.kind = "vfio", .text = vfio::describe(holders[i]) + " has it open"});
         if (!uses[i].empty()) found.emplace(vfs[i], std::move(uses[i]));
     }
     return found;

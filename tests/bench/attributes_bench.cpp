@@ -23,12 +23,14 @@
 #include <string>
 #include <vector>
 
+#include "link_batch.hpp"
 #include "nic/vf_attributes.hpp"
 #include "samples.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using vfb::bench::LinkBatch;
 using vfb::nic::VfAttributes;
 
 constexpr unsigned kVfs = 256;
@@ -64,108 +66,21 @@ VfAttributes wanted(unsigned round, unsigned vf) {
 
 // ---- the floor
 
-class Batch {
-public:
-    std::size_t open(int type) {
-        const rtattr header{.rta_len = 0, .rta_type = static_cast<unsigned short>(type)};
-        add(&header, sizeof header);
-        return bytes_.size() - sizeof header;
-    }
-    void close(std::size_t start) {
-        const auto length = static_cast<unsigned short>(bytes_.size() - start);
-        std::memcpy(bytes_.data() + start, &length, sizeof length);
-        bytes_.resize(RTA_ALIGN(bytes_.size()));
-    }
-    template <class T>
-    void attribute(int type, const T& value) {
-        const auto start = open(type);
-        add(&value, sizeof value);
-        close(start);
-    }
-    template <class Body>
-    void message(std::uint16_t type, int ifindex, Body body) {
-        const std::size_t start = bytes_.size();
-        nlmsghdr header{};
-        header.nlmsg_type = type;
-        header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-        ifinfomsg info{};
-        info.ifi_index = ifindex;
-        add(&header, sizeof header);
-        add(&info, sizeof info);
-        body();
-        header.nlmsg_len = static_cast<std::uint32_t>(bytes_.size() - start);
-        std::memcpy(bytes_.data() + start, &header, sizeof header);
-    }
-    template <class T>
-    void set(int ifindex, int type, const T& value) {
-        message(RTM_SETLINK, ifindex, [&] {
-            const auto list = open(IFLA_VFINFO_LIST);
-            const auto info = open(IFLA_VF_INFO);
-            attribute(type, value);
-            close(info);
-            close(list);
-        });
-    }
-    [[nodiscard]] const std::vector<char>& bytes() const { return bytes_; }
-
-private:
-    void add(const void* data, std::size_t size) {
-        const auto* const chars = static_cast<const char*>(data);
-        bytes_.insert(bytes_.end(), chars, chars + size);
-    }
-    std::vector<char> bytes_;
-};
-
-// Until `count` requests are acknowledged.
-void await(int socket, std::vector<char>& buffer, unsigned count) {
-    while (count > 0) {
-        const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), 0);
-        if (size < 0) die("recv");
-        for (std::size_t at = 0; at + sizeof(nlmsghdr) <= static_cast<std::size_t>(size);) {
-            nlmsghdr header;
-            std::memcpy(&header, buffer.data() + at, sizeof header);
-            if (header.nlmsg_type == NLMSG_ERROR) {
-                nlmsgerr error;
-                std::memcpy(&error, buffer.data() + at + NLMSG_HDRLEN, sizeof error);
-                errno = -error.error;
-                if (errno != 0) die("set an attribute");
-                --count;
-            }
-            at += NLMSG_ALIGN(header.nlmsg_len);
-        }
-    }
-}
-
 bool bare(int socket, std::vector<char>& buffer, int ifindex, unsigned round) {
-    Batch batch;
+    LinkBatch batch;
     for (unsigned vf = 0; vf < kVfs; ++vf) {
         const auto attributes = wanted(round, vf);
         ifla_vf_mac mac{.vf = vf, .mac = {}};
         std::ranges::copy(attributes.mac->bytes, mac.mac);
         batch.set(ifindex, IFLA_VF_MAC, mac);
-        batch.message(RTM_SETLINK, ifindex, [&] {
-            const auto list = batch.open(IFLA_VFINFO_LIST);
-            const auto info = batch.open(IFLA_VF_INFO);
-            const auto vlans = batch.open(IFLA_VF_VLAN_LIST);
-            batch.attribute(IFLA_VF_VLAN_INFO, ifla_vf_vlan_info{.vf = vf,
-                                                                 .vlan = *attributes.vlan,
-                                                                 .qos = 0,
-                                                                 .vlan_proto = htons(ETH_P_8021Q)});
-            batch.close(vlans);
-            batch.close(info);
-            batch.close(list);
-        });
+        batch.set_vlan(ifindex, vf, *attributes.vlan);
         batch.set(ifindex, IFLA_VF_TRUST,
                   ifla_vf_trust{.vf = vf, .setting = *attributes.trust ? 1U : 0U});
     }
-    if (::send(socket, batch.bytes().data(), batch.bytes().size(), 0) < 0) die("send");
-    await(socket, buffer, 3 * kVfs);
-    Batch ask;
-    ask.message(RTM_GETLINK, ifindex, [&] {
-        ask.attribute<std::uint32_t>(IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS);
-    });
-    if (::send(socket, ask.bytes().data(), ask.bytes().size(), 0) < 0) die("send");
-    await(socket, buffer, 1);
+    if (!batch.send(socket, buffer)) die("set attributes");
+    LinkBatch ask;
+    ask.ask_vfs(ifindex);
+    if (!ask.send(socket, buffer)) die("read attributes");
     return true;
 }
 
@@ -222,10 +137,8 @@ int main(int argc, char** argv) {
     if (::if_indextoname(static_cast<unsigned>(ifindex), name) == nullptr) die("find the netdev");
     auto session = vfb::nic::Session::open();
     if (!session) die(session.error().message());
-    const int socket = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    const int large = 4 << 20;
-    if (socket < 0 || ::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof large) != 0)
-        die("open a netlink socket");
+    const int socket = vfb::bench::open_netlink();
+    if (socket < 0) die("open a netlink socket");
     std::vector<char> buffer(1 << 20);
 
     vfb::bench::Samples floor;

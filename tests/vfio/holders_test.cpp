@@ -55,6 +55,18 @@ TEST_F(HoldersTest, NamesThatOnlyBeginAlikeAreOthers) {
     EXPECT_THAT(find(), IsEmpty());
 }
 
+TEST_F(HoldersTest, SeveralAreAnsweredInTheirOrder) {
+    tree.add_process(812, "qemu", 12, tree.dev("vfio/devices/vfio4"));
+    tree.add_process(813, "testpmd", 12, tree.dev("vfio/devices/vfio3"));
+    tree.link("proc/813/fd/13", tree.dev("vfio/6"));
+    const std::vector both{at("0000:01:10.2"), at("0000:01:10.0")};
+    const Holder qemu{.pid = 812, .name = "qemu"};
+    const Holder testpmd{.pid = 813, .name = "testpmd"};
+    EXPECT_THAT(find_holders(tree.root(), both).value(),
+                ElementsAre(ElementsAre(qemu, testpmd), ElementsAre(testpmd)));
+    EXPECT_THAT(find_holders(tree.root(), std::vector<pci::Address>{}).value(), IsEmpty());
+}
+
 TEST_F(HoldersTest, OneProcessIsNamedOnce) {
     tree.add_process(812, "qemu", 12, tree.dev("vfio/devices/vfio3"));
     tree.link("proc/812/fd/13", tree.dev("vfio/5"));

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,9 @@ struct Holder {
 // with a deleted VFIO cdev open counts. Descriptors that are on their way in a socket, or of which
 // only a mapping is left, belong to no process that could be found.
 Result<std::vector<Holder>> find_holders(const SysRoot& root, const pci::Address& address);
+// The same for several, in their order: every process is looked into once, not once for each.
+Result<std::vector<std::vector<Holder>>> find_holders(const SysRoot& root,
+                                                      std::span<const pci::Address> addresses);
 std::string describe(const std::vector<Holder>& holders);  // `pid 812 (qemu-system-x86)`
 
 }  // namespace vfb::vfio

@@ -152,8 +152,9 @@ public:
     // Whether `function` may be given to a guest; reads the bridges above it to explain.
     Result<iommu::Verdict> judge(const pci::Address& function);
     // The function itself, the members of its group and every bridge above them: what judging it
-    // needs. Those that cannot be read are left out.
-    [[nodiscard]] iommu::Functions relatives(const pci::Function& function) const;
+    // needs. Those that cannot be read are left out. `names` as of pci::Inventory.
+    [[nodiscard]] iommu::Functions relatives(const pci::Function& function,
+                                             bool names = true) const;
 
 private:
     // host_uses(), or that an interface is up.
