@@ -20,22 +20,21 @@ std::string escape_commas(std::string_view text) {
 }
 
 std::vector<std::string> qemu_words(const std::vector<client::Lease>& leases,
-                                    const std::string& options) {
+                                    const std::string& options,
+                                    const std::optional<std::string>& given) {
     std::vector<std::string> words;
-    std::size_t context = 0;
+    std::string iommufd = given.value_or("");
     std::size_t device = 0;
     for (const auto& lease : leases) {
-        const bool descriptors = lease.backend == "iommufd" && lease.context;
-        const std::string iommufd = fmt::format("vfbroker{}", context);
-        if (descriptors) {
+        if (lease.context && iommufd.empty()) {
+            iommufd = "vfbroker0";
             words.emplace_back("-object");
             words.push_back(fmt::format("iommufd,id={},fd={}", iommufd, lease.context.get()));
-            ++context;
         }
         for (const auto& function : lease.functions) {
-            const std::string how =
-                descriptors ? fmt::format("iommufd={},fd={}", iommufd, function.descriptor.get())
-                            : "host=" + function.address;
+            const std::string how = function.descriptor ? fmt::format("iommufd={},fd={}", iommufd,
+                                                                      function.descriptor.get())
+                                                        : "host=" + function.address;
             words.emplace_back("-device");
             words.push_back(fmt::format("vfio-pci,id=vf{},{}{}", device, how, options));
             ++device;
@@ -71,11 +70,13 @@ Format format_for(std::string_view program) {
 }
 
 std::vector<std::string> device_words(Format format, const std::vector<client::Lease>& leases,
-                                      const std::vector<std::string>& options) {
+                                      const std::vector<std::string>& options,
+                                      const std::optional<std::string>& iommufd) {
     std::string joined;
     for (const auto& option : options)
         joined += "," + (format == Format::qemu ? escape_commas(option) : option);
-    return format == Format::qemu ? qemu_words(leases, joined) : dpdk_words(leases, joined);
+    return format == Format::qemu ? qemu_words(leases, joined, iommufd)
+                                  : dpdk_words(leases, joined);
 }
 
 std::string shell_line(const std::vector<std::string>& words) {

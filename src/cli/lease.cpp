@@ -54,12 +54,7 @@ void add_lease_command(CLI::App& app, Context& context) {
         "lease", "Lease functions until they are released, their nodes lent to you");
     auto request = std::make_shared<client::LeaseRequest>();
     lease_app->add_option("POOL", request->pool, "Name of the pool")->required()->type_name("");
-    lease_app
-        ->add_option_function<std::int64_t>(
-            "--count", [request](const std::int64_t& count) { request->count = count; },
-            "How many functions (default 1)")
-        ->type_name("N")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
+    add_count_option(*lease_app, *request);
     add_lease_options(*lease_app, *request);
     context.add_json_option(*lease_app);
     lease_app->callback([&context, request] {
