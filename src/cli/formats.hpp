@@ -12,8 +12,13 @@
 
 namespace vfb::cli {
 
-// qemu: -object iommufd and -device vfio-pci; dpdk: -a ADDRESS of the EAL.
-enum class Format { qemu, dpdk };
+// qemu: -object iommufd and -device vfio-pci; dpdk: -a ADDRESS of the EAL. Of lent nodes only:
+// cloud_hypervisor: --device path=…; crosvm: --vfio; stratovirt: -device vfio-pci,host=…;
+// kata: --device of what starts its containers.
+enum class Format { qemu, dpdk, cloud_hypervisor, crosvm, stratovirt, kata };
+
+// By the name that options have: `cloud-hypervisor`.
+std::optional<Format> format_from_string(std::string_view name);
 
 // By the name of the program: `dpdk-testpmd` and its like are DPDK's.
 Format format_for(std::string_view program);

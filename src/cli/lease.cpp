@@ -26,14 +26,15 @@ std::string describe(const client::Lease& lease) {
     return out;
 }
 
-std::string instructions(const std::vector<client::Lease>& leases) {
+std::string instructions(const std::vector<client::Lease>& leases, const std::string& format) {
     const auto& lease = leases.front();
-    return fmt::format("\nQEMU:    {}\nrelease: vfbroker release {} --generation {}\n",
-                       shell_line(device_words(Format::qemu, leases, {})), lease.id,
+    const auto words = device_words(format_from_string(format).value_or(Format::qemu), leases, {});
+    return fmt::format("\n{:<8} {}\nrelease: vfbroker release {} --generation {}\n",
+                       (format == "qemu" ? "QEMU" : format) + ":", shell_line(words), lease.id,
                        lease.generation());
 }
 
-Result<int> take(const Context& context, client::LeaseRequest request) {
+Result<int> take(const Context& context, client::LeaseRequest request, const std::string& format) {
     request.owner = "guest";
     request.hand_off = "node";
     VFB_TRY(auto client, context.connect());
@@ -44,7 +45,7 @@ Result<int> take(const Context& context, client::LeaseRequest request) {
     std::vector<client::Lease> leases;
     VFB_TRY(auto lease, client::lease(client, request));
     leases.push_back(std::move(lease));
-    return print(describe(leases.front()) + instructions(leases));
+    return print(describe(leases.front()) + instructions(leases, format));
 }
 
 }  // namespace
@@ -56,9 +57,15 @@ void add_lease_command(CLI::App& app, Context& context) {
     lease_app->add_option("POOL", request->pool, "Name of the pool")->required()->type_name("");
     add_count_option(*lease_app, *request);
     add_lease_options(*lease_app, *request);
+    auto format = std::make_shared<std::string>("qemu");
+    lease_app
+        ->add_option("--format", *format, "Whose options to print for the functions (default qemu)")
+        ->type_name("qemu|dpdk|cloud-hypervisor|crosvm|stratovirt|kata")
+        ->check(CLI::IsMember({"qemu", "dpdk", "cloud-hypervisor", "crosvm", "stratovirt", "kata"})
+                    .description(""));
     context.add_json_option(*lease_app);
-    lease_app->callback([&context, request] {
-        context.action = [&context, request] { return take(context, *request); };
+    lease_app->callback([&context, request, format] {
+        context.action = [&context, request, format] { return take(context, *request, *format); };
     });
 }
 
