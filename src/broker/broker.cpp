@@ -248,7 +248,8 @@ Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::i
     lease.pool = choice.request.pool;
     lease.guest = choice.request.guest;
     lease.backend = choice.backend;
-    lease.owner = {.kind = choice.request.owner, .uid = caller.uid, .process = caller.process};
+    const User user = choice.request.user.value_or(User{caller.uid, caller.process});
+    lease.owner = {.kind = choice.request.owner, .uid = user.uid, .process = user.process};
     lease.hand_off = choice.request.hand_off;
     lease.since = now;
     std::size_t position = 0;
@@ -294,6 +295,18 @@ Result<> Broker::settle(LeaseId id, std::vector<LentNode> nodes,
     }
     VFB_CHECK(store_.settle_lease(settled));
     it->second = std::move(settled);
+    return {};
+}
+
+Result<> Broker::transfer(LeaseId id) {
+    const auto it = leases_.find(id);
+    if (it == leases_.end())
+        return fail(Code::not_found, fmt::format("transfer lease {}", id), std::to_string(id),
+                    "there is no such lease", "vfbroker leases");
+    Lease transferred = it->second;
+    transferred.owner.kind = OwnerKind::process;
+    VFB_CHECK(store_.settle_lease(transferred));
+    it->second = std::move(transferred);
     return {};
 }
 

@@ -154,7 +154,7 @@ void Store::Impl::prepare() {
     put_function.emplace(
         d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
-    settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
+    settle.emplace(d, "UPDATE lease SET settled=?,owner=? WHERE id=?");
     update_function.emplace(d,
                             "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
                             "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=?,"
@@ -243,7 +243,11 @@ Result<> Store::Impl::write_lease(const Lease& l) {
 }
 
 Result<> Store::Impl::rewrite_lease(const Lease& lease) {
-    VFB_CHECK(settle->start().bind(std::int64_t{lease.settled}).bind(lease.id).run());
+    VFB_CHECK(settle->start()
+                  .bind(std::int64_t{lease.settled})
+                  .bind(to_string(lease.owner.kind))
+                  .bind(lease.id)
+                  .run());
     std::int64_t position = 0;
     for (const LeasedFunction& f : lease.functions) {
         update_function->start().bind(std::int64_t{f.lost});

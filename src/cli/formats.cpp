@@ -20,22 +20,21 @@ std::string escape_commas(std::string_view text) {
 }
 
 std::vector<std::string> qemu_words(const std::vector<client::Lease>& leases,
-                                    const std::string& options) {
+                                    const std::string& options,
+                                    const std::optional<std::string>& given) {
     std::vector<std::string> words;
-    std::size_t context = 0;
+    std::string iommufd = given.value_or("");
     std::size_t device = 0;
     for (const auto& lease : leases) {
-        const bool descriptors = lease.backend == "iommufd" && lease.context;
-        const std::string iommufd = fmt::format("vfbroker{}", context);
-        if (descriptors) {
+        if (lease.context && iommufd.empty()) {
+            iommufd = "vfbroker0";
             words.emplace_back("-object");
             words.push_back(fmt::format("iommufd,id={},fd={}", iommufd, lease.context.get()));
-            ++context;
         }
         for (const auto& function : lease.functions) {
-            const std::string how =
-                descriptors ? fmt::format("iommufd={},fd={}", iommufd, function.descriptor.get())
-                            : "host=" + function.address;
+            const std::string how = function.descriptor ? fmt::format("iommufd={},fd={}", iommufd,
+                                                                      function.descriptor.get())
+                                                        : "host=" + function.address;
             words.emplace_back("-device");
             words.push_back(fmt::format("vfio-pci,id=vf{},{}{}", device, how, options));
             ++device;
@@ -56,6 +55,59 @@ std::vector<std::string> dpdk_words(const std::vector<client::Lease>& leases,
     return words;
 }
 
+// Its own --device takes all of them. The version that takes descriptors takes paths, too.
+std::vector<std::string> cloud_hypervisor_words(const std::vector<client::Lease>& leases,
+                                                const std::string& options) {
+    std::vector<std::string> words{"--device"};
+    for (const auto& lease : leases)
+        for (const auto& function : lease.functions)
+            words.push_back(fmt::format("path=/sys/bus/pci/devices/{}/,id=vf{}{}", function.address,
+                                        words.size() - 1, options));
+    return words;
+}
+
+std::vector<std::string> crosvm_words(const std::vector<client::Lease>& leases,
+                                      const std::string& options) {
+    std::vector<std::string> words;
+    for (const auto& lease : leases) {
+        for (const auto& function : lease.functions) {
+            words.emplace_back("--vfio");
+            words.push_back(
+                fmt::format("{}sys/bus/pci/devices/{}{}", '/', function.address, options));
+        }
+    }
+    return words;
+}
+
+// It does not choose a place on the bus by itself: from slot 16, above what is usually there.
+std::vector<std::string> stratovirt_words(const std::vector<client::Lease>& leases,
+                                          const std::string& options) {
+    std::vector<std::string> words;
+    unsigned device = 0;
+    for (const auto& lease : leases) {
+        for (const auto& function : lease.functions) {
+            words.emplace_back("-device");
+            words.push_back(fmt::format("vfio-pci,id=vf{},host={},bus=pcie.0,addr={:#x}{}", device,
+                                        function.address, 16 + device, options));
+            ++device;
+        }
+    }
+    return words;
+}
+
+// Functions of one group share its node.
+std::vector<std::string> kata_words(const std::vector<client::Lease>& leases) {
+    std::vector<std::string> words;
+    for (const auto& lease : leases) {
+        for (const auto& function : lease.functions) {
+            if (std::ranges::find(words, function.node) != words.end()) continue;
+            words.emplace_back("--device");
+            words.push_back(function.node);
+        }
+    }
+    return words;
+}
+
 bool needs_no_quotes(std::string_view word) {
     constexpr std::string_view kPlain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
@@ -70,12 +122,40 @@ Format format_for(std::string_view program) {
     return program.starts_with("dpdk-") ? Format::dpdk : Format::qemu;
 }
 
+std::optional<Format> format_from_string(std::string_view name) {
+    constexpr std::array<std::pair<std::string_view, Format>, 6> kFormats{
+        {{"qemu", Format::qemu},
+         {"dpdk", Format::dpdk},
+         {"cloud-hypervisor", Format::cloud_hypervisor},
+         {"crosvm", Format::crosvm},
+         {"stratovirt", Format::stratovirt},
+         {"kata", Format::kata}}};
+    for (const auto& [known, format] : kFormats)
+        if (known == name) return format;
+    return std::nullopt;
+}
+
 std::vector<std::string> device_words(Format format, const std::vector<client::Lease>& leases,
-                                      const std::vector<std::string>& options) {
+                                      const std::vector<std::string>& options,
+                                      const std::optional<std::string>& iommufd) {
     std::string joined;
     for (const auto& option : options)
         joined += "," + (format == Format::qemu ? escape_commas(option) : option);
-    return format == Format::qemu ? qemu_words(leases, joined) : dpdk_words(leases, joined);
+    switch (format) {
+        case Format::qemu:
+            return qemu_words(leases, joined, iommufd);
+        case Format::dpdk:
+            return dpdk_words(leases, joined);
+        case Format::cloud_hypervisor:
+            return cloud_hypervisor_words(leases, joined);
+        case Format::crosvm:
+            return crosvm_words(leases, joined);
+        case Format::stratovirt:
+            return stratovirt_words(leases, joined);
+        case Format::kata:
+            return kata_words(leases);
+    }
+    return {};
 }
 
 std::string shell_line(const std::vector<std::string>& words) {

@@ -26,14 +26,15 @@ std::string describe(const client::Lease& lease) {
     return out;
 }
 
-std::string instructions(const std::vector<client::Lease>& leases) {
+std::string instructions(const std::vector<client::Lease>& leases, const std::string& format) {
     const auto& lease = leases.front();
-    return fmt::format("\nQEMU:    {}\nrelease: vfbroker release {} --generation {}\n",
-                       shell_line(device_words(Format::qemu, leases, {})), lease.id,
+    const auto words = device_words(format_from_string(format).value_or(Format::qemu), leases, {});
+    return fmt::format("\n{:<8} {}\nrelease: vfbroker release {} --generation {}\n",
+                       (format == "qemu" ? "QEMU" : format) + ":", shell_line(words), lease.id,
                        lease.generation());
 }
 
-Result<int> take(const Context& context, client::LeaseRequest request) {
+Result<int> take(const Context& context, client::LeaseRequest request, const std::string& format) {
     request.owner = "guest";
     request.hand_off = "node";
     VFB_TRY(auto client, context.connect());
@@ -44,7 +45,7 @@ Result<int> take(const Context& context, client::LeaseRequest request) {
     std::vector<client::Lease> leases;
     VFB_TRY(auto lease, client::lease(client, request));
     leases.push_back(std::move(lease));
-    return print(describe(leases.front()) + instructions(leases));
+    return print(describe(leases.front()) + instructions(leases, format));
 }
 
 }  // namespace
@@ -54,16 +55,17 @@ void add_lease_command(CLI::App& app, Context& context) {
         "lease", "Lease functions until they are released, their nodes lent to you");
     auto request = std::make_shared<client::LeaseRequest>();
     lease_app->add_option("POOL", request->pool, "Name of the pool")->required()->type_name("");
-    lease_app
-        ->add_option_function<std::int64_t>(
-            "--count", [request](const std::int64_t& count) { request->count = count; },
-            "How many functions (default 1)")
-        ->type_name("N")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
+    add_count_option(*lease_app, *request);
     add_lease_options(*lease_app, *request);
+    auto format = std::make_shared<std::string>("qemu");
+    lease_app
+        ->add_option("--format", *format, "Whose options to print for the functions (default qemu)")
+        ->type_name("qemu|dpdk|cloud-hypervisor|crosvm|stratovirt|kata")
+        ->check(CLI::IsMember({"qemu", "dpdk", "cloud-hypervisor", "crosvm", "stratovirt", "kata"})
+                    .description(""));
     context.add_json_option(*lease_app);
-    lease_app->callback([&context, request] {
-        context.action = [&context, request] { return take(context, *request); };
+    lease_app->callback([&context, request, format] {
+        context.action = [&context, request, format] { return take(context, *request, *format); };
     });
 }
 

@@ -33,6 +33,31 @@ void add_switch(CLI::App& app, const char* name, std::optional<bool>& value, con
 
 }  // namespace
 
+void add_count_option(CLI::App& app, client::LeaseRequest& request) {
+    app.add_option_function<std::int64_t>(
+           "--count", [&request](const std::int64_t& count) { request.count = count; },
+           "How many functions (default 1)")
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
+}
+
+// Powers of 1024, as QEMU's -m has them.
+void add_memory_lock_option(CLI::App& app, client::LeaseRequest& request, const char* help) {
+    app.add_option_function<std::int64_t>(
+           "--memlock", [&request](const std::int64_t& bytes) { request.memory_lock = bytes; },
+           help)
+        ->type_name("SIZE")
+        ->transform(CLI::AsSizeValue(false).description(""))
+        ->check(CLI::Range(std::int64_t{1}, INT64_MAX).description(""));
+}
+
+void add_device_option(CLI::App& app, std::vector<std::string>& options) {
+    app.add_option("--device-option", options, "An option more for each device; repeatable")
+        ->type_name("KEY=VALUE")
+        ->expected(1)
+        ->take_all();
+}
+
 void add_lease_options(CLI::App& app, client::LeaseRequest& request) {
     constexpr std::int64_t kMostMbits = INT32_MAX;
     constexpr std::int64_t kMostSeconds = 86400;

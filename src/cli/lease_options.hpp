@@ -11,5 +11,11 @@ namespace vfb::cli {
 
 // Adds them to `app`; they fill `request`, which outlives the parsing.
 void add_lease_options(CLI::App& app, client::LeaseRequest& request);
+// --count.
+void add_count_option(CLI::App& app, client::LeaseRequest& request);
+// --memlock, of `run` and `attach`; `help` says what it is without the option.
+void add_memory_lock_option(CLI::App& app, client::LeaseRequest& request, const char* help);
+// --device-option.
+void add_device_option(CLI::App& app, std::vector<std::string>& options);
 
 }  // namespace vfb::cli

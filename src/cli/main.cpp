@@ -27,6 +27,7 @@ void set_up(CLI::App& app, Context& context) {
     add_lease_command(app, context);
     add_lease_list_commands(app, context);
     add_run_command(app, context);
+    add_attach_commands(app, context);
     add_plan_commands(app, context);
     add_resize_commands(app, context);
     add_daemon_commands(app, context);

@@ -3,10 +3,13 @@
 // vfbroker run: lease, then become the program that uses the functions. The process stays the same,
 // so the lease, whose owner is the process, ends when the program does.
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "client/lease.hpp"
 #include "context.hpp"
@@ -14,7 +17,9 @@
 #include "exit_codes.hpp"
 #include "formats.hpp"
 #include "lease_options.hpp"
-#include "output/fields.hpp"
+#include "memory_lock.hpp"
+#include "pool_facts.hpp"
+#include "qemu_command.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -42,27 +47,39 @@ Result<client::LeaseRequest> request_for(const std::string& pool, const RunOptio
     return request;
 }
 
-// The daemon chooses a backend as it grants the lease, but how to hand over follows from the
-// backend and has to be said with the request: ask first, and insist on the answer.
-Result<std::string> backend_of(client::Client& client, const std::string& pool) {
-    VFB_TRY(const auto pools, client.call("ListPools", proto::Json::object()));
-    for (const auto& entry : elements(pools.parameters, "pools"))
-        if (text(entry, "name") == pool && !text(entry, "backend").empty())
-            return text(entry, "backend");
-    VFB_TRY(const auto status, client.call("Status", proto::Json::object()));
-    const auto backends = elements(status.parameters, "backends");
-    const bool iommufd = std::ranges::find(backends, "iommufd") != backends.end();
-    return iommufd ? "iommufd" : "group";
+// What the leases together need: each pool's bound holds, as each lease may set the limit.
+struct Needs {
+    QemuCommand qemu;
+    std::size_t devices = 0;
+    bool privileged = false;
+};
+
+// 0: the limit is high enough as it is.
+Result<std::int64_t> memory_lock(const client::LeaseRequest& request, const PoolFacts& pool,
+                                 const Needs& needs) {
+    const std::uint64_t pinned = *needs.qemu.memory * (needs.qemu.guest_iommu ? needs.devices : 1);
+    rlimit now{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &now) != 0)
+        return fail_errno(errno, "read the memory-lock limit", {});
+    VFB_TRY(const auto enough, memory_lock_for(request.pool, pinned, pool.memory_lock_max, true));
+    if (std::cmp_greater_equal(now.rlim_cur, enough)) return 0;
+    return memory_lock_for(request.pool, pinned, pool.memory_lock_max, needs.privileged);
 }
 
 Result<client::Lease> lease_from(client::Client& client, client::LeaseRequest request,
-                                 Format format) {
+                                 Format format, const Needs& needs) {
     // DPDK opens the nodes itself and knows groups only.
     if (format == Format::dpdk && !request.backend) request.backend = "group";
-    if (!request.backend) {
-        VFB_TRY(request.backend, backend_of(client, request.pool));
+    // Of QEMU only: see run().
+    const bool bounded = needs.qemu.memory && !request.memory_lock;
+    PoolFacts pool;
+    if (!request.backend || bounded) {
+        VFB_TRY(pool, pool_facts(client, request.pool));
     }
-    request.hand_off = *request.backend == "iommufd" ? "descriptors" : "node";
+    choose_hand_off(request, pool);
+    if (bounded) {
+        VFB_TRY(request.memory_lock, memory_lock(request, pool, needs));
+    }
     return client::lease(client, request);
 }
 
@@ -74,6 +91,17 @@ std::vector<int> descriptors_of(const std::vector<client::Lease>& leases) {
             if (function.descriptor) fds.push_back(function.descriptor.get());
     }
     return fds;
+}
+
+// One context for all devices, so that the guest's memory is pinned once: the command's own, if it
+// has one. The others are not handed over.
+void share_context(std::vector<client::Lease>& leases, const std::optional<std::string>& given) {
+    bool have_one = given.has_value();
+    for (auto& lease : leases) {
+        if (lease.backend != "iommufd") continue;
+        if (have_one) lease.context.reset();
+        have_one = true;
+    }
 }
 
 // Their owner is about to end, which would end them too; this is sooner, and says when it fails.
@@ -112,19 +140,29 @@ Result<int> run(const Context& context, const RunOptions& options) {
     const std::string program = context.command.empty() ? "" : context.command.front();
     const Format format = options.format.value_or(format_for(program));
     VFB_TRY(const auto requests, check(context, options, format));
+    Needs needs;
+    needs.privileged = ::geteuid() == 0;
+    if (format == Format::qemu) {
+        VFB_TRY(needs.qemu, read_qemu_command(context.command));
+    }
+    for (const auto& request : requests)
+        needs.devices += static_cast<std::size_t>(request.count.value_or(1));
     VFB_TRY(auto client, context.connect());
     std::vector<client::Lease> leases;
     for (const auto& request : requests) {
-        auto lease = lease_from(client, request, format);
+        auto lease = lease_from(client, request, format, needs);
         if (!lease) {
             give_back(client, leases);
             return std::unexpected(std::move(lease.error()));
         }
         leases.push_back(std::move(*lease));
     }
-    const auto words = device_words(format, leases, options.device_options);
+    if (format == Format::qemu) share_context(leases, needs.qemu.iommufd);
+    const auto words = device_words(format, leases, options.device_options, needs.qemu.iommufd);
     VFB_TRY(const auto command, fill_in(context.command, words));
-    const Error error = execute(command, descriptors_of(leases));
+    std::vector<int> kept = descriptors_of(leases);
+    if (needs.qemu.iommufd_fd) kept.push_back(*needs.qemu.iommufd_fd);
+    const Error error = execute(command, kept);
     fmt::print(stderr, "vfbroker: {}\n", error.message());
     give_back(client, leases);
     return kCannotExecute;
@@ -143,15 +181,9 @@ void add_run_command(CLI::App& app, Context& context) {
         ->required()
         ->type_name("[:COUNT]");
     add_lease_options(*run_app, options->request);
-    // Powers of 1024, as QEMU's -m has them.
-    run_app
-        ->add_option_function<std::int64_t>(
-            "--memlock",
-            [options](const std::int64_t& bytes) { options->request.memory_lock = bytes; },
-            "Memory-lock limit: 8G, 512M; guest memory and 1G (default: the pool's bound)")
-        ->type_name("SIZE")
-        ->transform(CLI::AsSizeValue(false).description(""))
-        ->check(CLI::Range(std::int64_t{1}, INT64_MAX).description(""));
+    add_memory_lock_option(*run_app, options->request,
+                           "Memory-lock limit: 8G, 512M (default: by the guest's memory, or the "
+                           "pool's bound)");
     run_app
         ->add_option_function<std::string>(
             "--format",
@@ -161,12 +193,7 @@ void add_run_command(CLI::App& app, Context& context) {
             "What takes the place of {} (default: by the command's name)")
         ->type_name("qemu|dpdk")
         ->check(CLI::IsMember({"qemu", "dpdk"}).description(""));
-    run_app
-        ->add_option("--device-option", options->device_options,
-                     "An option more for each device; repeatable")
-        ->type_name("KEY=VALUE")
-        ->expected(1)
-        ->take_all();
+    add_device_option(*run_app, options->device_options);
     run_app->callback([&context, options] {
         context.action = [&context, options] { return run(context, *options); };
     });

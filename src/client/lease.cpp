@@ -117,6 +117,9 @@ Json to_json(const LeaseRequest& request) {
     put(object, "handOff", request.hand_off);
     put(object, "memoryLock", request.memory_lock);
     put(object, "waitSeconds", request.wait_seconds);
+    if (request.process)
+        object["process"] = {{"pid", request.process->pid},
+                             {"startTime", request.process->start_time}};
     return object;
 }
 
@@ -150,6 +153,11 @@ Result<Lease> read_lease(Reply reply) {
 Result<Lease> lease(Client& client, const LeaseRequest& request) {
     VFB_TRY(auto reply, client.call("Lease", to_json(request)));
     return read_lease(std::move(reply));
+}
+
+Result<> transfer(Client& client, std::int64_t id) {
+    VFB_CHECK(client.call("Transfer", Json{{"lease", id}}));
+    return {};
 }
 
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation) {

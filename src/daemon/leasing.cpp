@@ -224,10 +224,11 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
     // In the store before the owner changes, so that a crash in between gives them back.
     if (auto settled = broker_.settle(g->id, *nodes, g->attributes); !settled)
         return abort(g, std::move(settled).error());
+    const broker::Owner owner = broker_.find_lease(g->id)->owner;
     for (const LentNode& node : *nodes) {
-        const Dir::Owner owner{
-            .uid = g->caller.uid, .gid = node.original.gid, .mode = S_IRUSR | S_IWUSR};
-        if (auto given = root_.dev().set_owner(node.path, owner); !given)
+        const Dir::Owner lent{
+            .uid = owner.uid, .gid = node.original.gid, .mode = S_IRUSR | S_IWUSR};
+        if (auto given = root_.dev().set_owner(node.path, lent); !given)
             return abort(g, std::move(given).error());
     }
     if (auto raised = raise_memory_lock(*g); !raised) return abort(g, std::move(raised).error());
@@ -237,17 +238,18 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
     log(Level::info, "lease {}: {} of pool {} to uid {} (pid {})", g->id,
         g->choice.slots.size() == 1 ? "1 function"
                                     : fmt::format("{} functions", g->choice.slots.size()),
-        g->choice.request.pool, g->caller.uid, g->caller.process.pid);
+        g->choice.request.pool, owner.uid, owner.process.pid);
     g->reply(std::move(g->granted));
 }
 
 Result<> Leasing::raise_memory_lock(const Granting& g) const {
     // A guest's lease is used by a process that is not there yet.
     if (g.choice.request.owner == OwnerKind::guest && !g.choice.request.memory_lock) return {};
-    const pid_t pid = g.caller.process.pid;
+    const ProcessId process = broker_.find_lease(g.id)->owner.process;
+    const pid_t pid = process.pid;
     const std::string operation = fmt::format("raise the memory-lock limit of process {}", pid);
     // The pidfd is opened before and checked after: the limit reached that process or none.
-    VFB_TRY(const auto pidfd, open_pidfd(root_.proc(), g.caller.process));
+    VFB_TRY(const auto pidfd, open_pidfd(root_.proc(), process));
     rlimit now{};
     if (::prlimit(pid, RLIMIT_MEMLOCK, nullptr, &now) != 0)
         return fail_errno(errno, operation, std::to_string(pid));
@@ -345,6 +347,32 @@ Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
     VFB_TRY(const auto ended, broker_.end(id, generation));
     log(Level::info, "lease {} ended: released by uid {}", id, caller.uid);
     take_back(ended);
+    return {};
+}
+
+Result<> Leasing::transfer(LeaseId id, const broker::Caller& caller) {
+    const std::string operation = fmt::format("transfer lease {}", id);
+    const Lease* lease = broker_.find_lease(id);
+    if (lease == nullptr || !broker::Broker::may_touch(*lease, caller))
+        return fail(Code::not_found, operation, std::to_string(id), "you have no such lease",
+                    "vfbroker leases");
+    if (!lease->settled)
+        return fail(Code::busy, operation, std::to_string(id), "it is being handed over just now");
+    if (lease->owner.kind == OwnerKind::process) return {};
+    if (lease->owner.kind == OwnerKind::guest)
+        return fail(Code::invalid, operation, std::to_string(id),
+                    "it stays until it is released, whatever its process does");
+    // A process that has ended owns nothing: the lease stays its connection's.
+    VFB_TRY(auto pidfd, open_pidfd(root_.proc(), lease->owner.process));
+    VFB_CHECK(broker_.transfer(id));
+    fd_store_.put(FdStore::process_name(id), pidfd.get());
+    fd_store_.remove(FdStore::connection_name(id));
+    watches_.erase(id);
+    if (auto watched = watch_process(id, std::move(pidfd)); !watched) {
+        owner_gone(id, "its process cannot be watched");
+        return watched;
+    }
+    log(Level::info, "lease {} belongs to pid {} now", id, lease->owner.process.pid);
     return {};
 }
 

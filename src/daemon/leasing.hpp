@@ -45,6 +45,8 @@ public:
     // Ends a lease on request.
     Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
                      const broker::Caller& caller);
+    // A lease of a connection becomes that of its process, and ends with it.
+    Result<> transfer(broker::LeaseId id, const broker::Caller& caller);
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);

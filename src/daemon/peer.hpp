@@ -10,4 +10,10 @@ namespace vfb::daemon {
 // them at connect(2) (unix(7) SO_PEERCRED, SO_PEERGROUPS), and the process with its start time.
 Result<broker::Caller> identify_peer(const SysRoot& root, int socket);
 
+// The process that `caller` names as the one to use a lease. It must be the caller's own (all its
+// uids are the caller's), unless the caller is root: the lease raises its limits and, with lent
+// nodes, opens them to its uid.
+Result<broker::User> identify_user(const SysRoot& root, const broker::Caller& caller,
+                                   const ProcessId& process);
+
 }  // namespace vfb::daemon

@@ -8,6 +8,7 @@
 #include "answers.hpp"
 #include "doctor_wire.hpp"
 #include "explain_wire.hpp"
+#include "peer.hpp"
 #include "plan_view.hpp"
 #include "wire.hpp"
 
@@ -23,10 +24,19 @@ constexpr unsigned kMaxWait = 24 * 3600;
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
 
+std::optional<ProcessId> process_from_json(const Json& json) {
+    if (!json.is_object()) return std::nullopt;
+    Parameters members(json);
+    const ProcessId process{.pid = static_cast<pid_t>(members.number("pid", 1, INT32_MAX)),
+                            .start_time = members.number("startTime", 0, INT64_MAX)};
+    if (members.fault()) return std::nullopt;
+    return process;
+}
+
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 18> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 19> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
@@ -38,6 +48,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Diagnose", &Service::diagnose},
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
+        {"io.vfbroker.Transfer", &Service::transfer},
         {"io.vfbroker.Reload", &Service::reload},
         {"io.vfbroker.Plan", &Service::plan},
         {"io.vfbroker.Apply", &Service::apply},
@@ -195,8 +206,16 @@ void Service::lease(const Request& request) {
                           .value_or(broker::HandOff::descriptors);
     wanted.memory_lock = parameters.optional_number("memoryLock", 0, UINT64_MAX);
     const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
+    const Json process = parameters.any("process");
     if (!accepted(request, parameters)) return;
     if (wanted.guest.size() > kMaxGuestName) return refuse_parameter(request, "guest");
+    if (!process.is_null()) {
+        const auto named = process_from_json(process);
+        if (!named) return refuse_parameter(request, "process");
+        auto user = identify_user(root_, request.caller, *named);
+        if (!user) return refuse(request, user.error());
+        wanted.user = *user;
+    }
     auto parsed = attributes_from_json(attributes);
     if (!parsed) return refuse(request, parsed.error());
     wanted.attributes = *parsed;
@@ -218,6 +237,15 @@ void Service::lease(const Request& request) {
                        succeed(request, {{"lease", std::move(json)}},
                                std::move(granted->descriptors));
                    });
+}
+
+void Service::transfer(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const auto id = parameters.number("lease", 0, INT64_MAX);
+    if (!accepted(request, parameters)) return;
+    const auto done = leasing_.transfer(static_cast<broker::LeaseId>(id), request.caller);
+    if (!done) return refuse(request, done.error());
+    succeed(request, Json::object());
 }
 
 void Service::release(const Request& request) {

@@ -92,6 +92,26 @@ TEST_F(BrokerTest, LeaseTakesSlotAndCountsGenerationUp) {
     EXPECT_GT(next, id);
 }
 
+TEST_F(BrokerTest, ALeaseForAnotherProcessIsThatProcesss) {
+    LeaseRequest request;
+    request.pool = "guests";
+    request.user = User{.uid = 1000, .process = {.pid = 99, .start_time = 9}};
+    const auto choice = broker->choose(request, kRoot, kBoth);
+    ASSERT_TRUE(choice);
+    const auto id = broker->begin(*choice, kRoot, 1);
+    ASSERT_TRUE(id);
+    const Lease& lease = *broker->find_lease(*id);
+    EXPECT_EQ(lease.owner.uid, 1000U);
+    EXPECT_EQ(lease.owner.process, request.user->process);
+    EXPECT_TRUE(Broker::may_touch(lease, kUser));
+    EXPECT_FALSE(Broker::may_touch(lease, kMember));
+    EXPECT_EQ(lease.owner.kind, OwnerKind::connection);
+    ASSERT_TRUE(broker->settle(*id, {}, {}));
+    ASSERT_TRUE(broker->transfer(*id));
+    EXPECT_EQ(broker->find_lease(*id)->owner.kind, OwnerKind::process);
+    EXPECT_EQ(broker->transfer(*id + 1).error().code, Code::not_found);
+}
+
 TEST_F(BrokerTest, EndedLeaseCannotEndAgain) {
     const LeaseId id = take(kUser);
     ASSERT_TRUE(broker->end(id));

@@ -44,8 +44,11 @@ TEST(Formats, QemuIommufd) {
                 ElementsAre("-object", "iommufd,id=vfbroker0,fd=901",  //
                             "-device", "vfio-pci,id=vf0,iommufd=vfbroker0,fd=902,bootindex=1",
                             "-device", "vfio-pci,id=vf1,iommufd=vfbroker0,fd=903,bootindex=1",
-                            "-object", "iommufd,id=vfbroker1,fd=904",  //
-                            "-device", "vfio-pci,id=vf2,iommufd=vfbroker1,fd=905,bootindex=1"));
+                            "-device", "vfio-pci,id=vf2,iommufd=vfbroker0,fd=905,bootindex=1"));
+    EXPECT_THAT(device_words(Format::qemu, all.leases, {}, "mine"),
+                ElementsAre("-device", "vfio-pci,id=vf0,iommufd=mine,fd=902",  //
+                            "-device", "vfio-pci,id=vf1,iommufd=mine,fd=903",  //
+                            "-device", "vfio-pci,id=vf2,iommufd=mine,fd=905"));
 }
 
 TEST(Formats, QemuGroupAndBothTogether) {

@@ -11,9 +11,10 @@
 namespace vfb::test {
 namespace {
 
-const std::vector<std::string> kCommands{"list",    "show", "explain", "pool",   "lease", "leases",
-                                         "release", "run",  "plan",    "apply",  "drain", "resume",
-                                         "resize",  "take", "status",  "reload", "doctor"};
+const std::vector<std::string> kCommands{"list",   "show",    "explain", "pool",   "lease",
+                                         "leases", "release", "run",     "attach", "detach",
+                                         "plan",   "apply",   "drain",   "resume", "resize",
+                                         "take",   "status",  "reload",  "doctor"};
 
 std::set<std::string> matches(const std::string& text, const char* pattern) {
     std::set<std::string> found;

@@ -22,7 +22,7 @@ packages=(
     linux-source-6.12 flex bison bc libelf-dev libssl-dev xz-utils lz4 make
     # the emulated machine: what runs in it comes from this system
     busybox-static cpio kmod pciutils iproute2 iputils-ping udev systemd dbus procps
-    sqlite3 socat dpdk dpdk-dev util-linux ibverbs-utils ibverbs-providers
+    sqlite3 socat strace dpdk dpdk-dev util-linux ibverbs-utils ibverbs-providers
     # shells that complete command lines
     zsh fish
 )

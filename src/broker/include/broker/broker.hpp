@@ -103,6 +103,8 @@ public:
     // The owner has (or is about to have) everything: nodes lent, attributes as read back.
     Result<> settle(LeaseId id, std::vector<LentNode> nodes,
                     const std::vector<nic::VfAttributes>& attributes);
+    // Its process owns it from now on.
+    Result<> transfer(LeaseId id);
     // Ends it: its slots become `preparing` and must be scrubbed. Returns what it was, so that lent
     // nodes can be taken back. `generation`, if given, must be that of its first function.
     Result<Lease> end(LeaseId id, std::optional<std::uint64_t> generation = std::nullopt);

@@ -61,7 +61,7 @@ std::optional<OwnerKind> owner_kind_from_string(std::string_view name);
 struct Owner {
     OwnerKind kind = OwnerKind::connection;
     uid_t uid = 0;
-    ProcessId process;  // who asked; for OwnerKind::process also whose end ends the lease
+    ProcessId process;  // who uses it; for OwnerKind::process also whose end ends the lease
 };
 
 // What is not leased from for the time being, by its name in the configuration.
@@ -114,6 +114,12 @@ struct Caller {
     ProcessId process;
 };
 
+// The process that is to use what is leased, and the uid it runs as.
+struct User {
+    uid_t uid = 0;
+    ProcessId process;
+};
+
 // What a caller asks for.
 struct LeaseRequest {
     std::string pool;
@@ -124,6 +130,7 @@ struct LeaseRequest {
     OwnerKind owner = OwnerKind::connection;
     HandOff hand_off = HandOff::descriptors;
     std::optional<std::uint64_t> memory_lock;  // bytes
+    std::optional<User> user;                  // absent: the caller itself
 };
 
 }  // namespace vfb::broker

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/process.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "client/client.hpp"
@@ -41,6 +42,7 @@ struct LeaseRequest {
     std::optional<std::string> hand_off;      // `descriptors`, `node`
     std::optional<std::int64_t> memory_lock;  // bytes
     std::optional<std::int64_t> wait_seconds;
+    std::optional<ProcessId> process;  // that will use it, if not this one
 };
 
 // The call's parameters: only what was said is in them.
@@ -69,6 +71,8 @@ struct Lease {
 Result<Lease> read_lease(Reply reply);
 
 Result<Lease> lease(Client& client, const LeaseRequest& request);
+// A lease of a connection becomes that of its process.
+Result<> transfer(Client& client, std::int64_t id);
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
 
 }  // namespace vfb::client
