@@ -66,6 +66,7 @@ private:
     void diagnose(const Request& request);
     void lease(const Request& request);
     void release(const Request& request);
+    void hand_over(const Request& request);
     void reload(const Request& request);
     void plan(const Request& request);
     void apply(const Request& request);
