@@ -298,14 +298,15 @@ Result<> Broker::settle(LeaseId id, std::vector<LentNode> nodes,
     return {};
 }
 
-Result<> Broker::transfer(LeaseId id) {
+Result<> Broker::transfer(LeaseId id, const ProcessId& process) {
     const auto it = leases_.find(id);
     if (it == leases_.end())
         return fail(Code::not_found, fmt::format("transfer lease {}", id), std::to_string(id),
                     "there is no such lease", "vfbroker leases");
     Lease transferred = it->second;
     transferred.owner.kind = OwnerKind::process;
-    VFB_CHECK(store_.settle_lease(transferred));
+    transferred.owner.process = process;
+    VFB_CHECK(store_.put_owner(transferred));
     it->second = std::move(transferred);
     return {};
 }

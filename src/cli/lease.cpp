@@ -4,6 +4,7 @@
 #include "client/lease.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "context.hpp"
 #include "formats.hpp"
@@ -45,6 +46,7 @@ Result<int> take(const Context& context, client::LeaseRequest request, const std
     std::vector<client::Lease> leases;
     VFB_TRY(auto lease, client::lease(client, request));
     leases.push_back(std::move(lease));
+    if (format == "libvirt") return print(libvirt_hostdevs(leases));
     return print(describe(leases.front()) + instructions(leases, format));
 }
 
@@ -58,11 +60,12 @@ void add_lease_command(CLI::App& app, Context& context) {
     add_count_option(*lease_app, *request);
     add_lease_options(*lease_app, *request);
     auto format = std::make_shared<std::string>("qemu");
+    const std::vector<std::string> formats{"qemu",   "dpdk",       "libvirt", "cloud-hypervisor",
+                                           "crosvm", "stratovirt", "kata"};
     lease_app
         ->add_option("--format", *format, "Whose options to print for the functions (default qemu)")
-        ->type_name("qemu|dpdk|cloud-hypervisor|crosvm|stratovirt|kata")
-        ->check(CLI::IsMember({"qemu", "dpdk", "cloud-hypervisor", "crosvm", "stratovirt", "kata"})
-                    .description(""));
+        ->type_name(fmt::format("{}", fmt::join(formats, "|")))
+        ->check(CLI::IsMember(formats).description(""));
     context.add_json_option(*lease_app);
     lease_app->callback([&context, request, format] {
         context.action = [&context, request, format] { return take(context, *request, *format); };

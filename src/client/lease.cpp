@@ -6,6 +6,10 @@
 namespace vfb::client {
 namespace {
 
+Json to_json(const ProcessId& process) {
+    return {{"pid", process.pid}, {"startTime", process.start_time}};
+}
+
 using proto::Json;
 
 std::unexpected<Error> unusable(std::string reason) {
@@ -109,6 +113,7 @@ Result<> check_hand_off(const Lease& lease, const Json& object) {
 Json to_json(const LeaseRequest& request) {
     Json object = {{"pool", request.pool}};
     put(object, "count", request.count);
+    if (!request.functions.empty()) object["functions"] = request.functions;
     put(object, "guest", request.guest);
     if (auto attributes = to_json(request.attributes); !attributes.empty())
         object["attributes"] = std::move(attributes);
@@ -117,9 +122,7 @@ Json to_json(const LeaseRequest& request) {
     put(object, "handOff", request.hand_off);
     put(object, "memoryLock", request.memory_lock);
     put(object, "waitSeconds", request.wait_seconds);
-    if (request.process)
-        object["process"] = {{"pid", request.process->pid},
-                             {"startTime", request.process->start_time}};
+    if (request.process) object["process"] = to_json(*request.process);
     return object;
 }
 
@@ -155,8 +158,10 @@ Result<Lease> lease(Client& client, const LeaseRequest& request) {
     return read_lease(std::move(reply));
 }
 
-Result<> transfer(Client& client, std::int64_t id) {
-    VFB_CHECK(client.call("Transfer", Json{{"lease", id}}));
+Result<> transfer(Client& client, std::int64_t id, const std::optional<ProcessId>& process) {
+    Json parameters{{"lease", id}};
+    if (process) parameters["process"] = to_json(*process);
+    VFB_CHECK(client.call("Transfer", parameters));
     return {};
 }
 

@@ -151,6 +151,7 @@ void Leasing::open_descriptors(const GrantingPtr& g) {
     g->granted.id = g->id;
     g->granted.devices.resize(lease->functions.size());
     g->granted.nodes.resize(lease->functions.size());
+    if (lease->hand_off == broker::HandOff::none) return hand_over(g, std::vector<LentNode>{});
     if (lease->hand_off == broker::HandOff::node) {
         auto nodes = lend_nodes(*g);
         hand_over(g, std::move(nodes));
@@ -243,8 +244,10 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
 }
 
 Result<> Leasing::raise_memory_lock(const Granting& g) const {
-    // A guest's lease is used by a process that is not there yet.
-    if (g.choice.request.owner == OwnerKind::guest && !g.choice.request.memory_lock) return {};
+    // Used by another process than the one that is known, which may not be there yet.
+    const bool by_another = g.choice.request.owner == OwnerKind::guest ||
+                            g.choice.request.hand_off == broker::HandOff::none;
+    if (by_another && !g.choice.request.memory_lock) return {};
     const ProcessId process = broker_.find_lease(g.id)->owner.process;
     const pid_t pid = process.pid;
     const std::string operation = fmt::format("raise the memory-lock limit of process {}", pid);
@@ -350,7 +353,8 @@ Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
     return {};
 }
 
-Result<> Leasing::transfer(LeaseId id, const broker::Caller& caller) {
+Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
+                           const broker::Caller& caller) {
     const std::string operation = fmt::format("transfer lease {}", id);
     const Lease* lease = broker_.find_lease(id);
     if (lease == nullptr || !broker::Broker::may_touch(*lease, caller))
@@ -358,21 +362,25 @@ Result<> Leasing::transfer(LeaseId id, const broker::Caller& caller) {
                     "vfbroker leases");
     if (!lease->settled)
         return fail(Code::busy, operation, std::to_string(id), "it is being handed over just now");
-    if (lease->owner.kind == OwnerKind::process) return {};
-    if (lease->owner.kind == OwnerKind::guest)
+    const OwnerKind before = lease->owner.kind;
+    if (before == OwnerKind::guest)
         return fail(Code::invalid, operation, std::to_string(id),
                     "it stays until it is released, whatever its process does");
-    // A process that has ended owns nothing: the lease stays its connection's.
-    VFB_TRY(auto pidfd, open_pidfd(root_.proc(), lease->owner.process));
-    VFB_CHECK(broker_.transfer(id));
+    const ProcessId process = to.value_or(lease->owner.process);
+    if (before == OwnerKind::process && process == lease->owner.process) return {};
+    // A process that has ended owns nothing: the lease stays its owner's.
+    VFB_TRY(auto pidfd, open_pidfd(root_.proc(), process));
+    VFB_CHECK(broker_.transfer(id, process));
+    if (before == OwnerKind::connection) fd_store_.remove(FdStore::connection_name(id));
+    if (before == OwnerKind::process) fd_store_.remove(FdStore::process_name(id));
     fd_store_.put(FdStore::process_name(id), pidfd.get());
-    fd_store_.remove(FdStore::connection_name(id));
     watches_.erase(id);
     if (auto watched = watch_process(id, std::move(pidfd)); !watched) {
         owner_gone(id, "its process cannot be watched");
         return watched;
     }
-    log(Level::info, "lease {} belongs to pid {} now", id, lease->owner.process.pid);
+    log(Level::info, "lease {} belongs to pid {} ({}) now", id, process.pid,
+        process_name(root_.proc(), process.pid));
     return {};
 }
 

@@ -45,8 +45,10 @@ public:
     // Ends a lease on request.
     Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
                      const broker::Caller& caller);
-    // A lease of a connection becomes that of its process, and ends with it.
-    Result<> transfer(broker::LeaseId id, const broker::Caller& caller);
+    // From now on it is that process's (absent: the one that uses it), and ends with it. Whether the
+    // caller may name that process has been seen to.
+    Result<> transfer(broker::LeaseId id, const std::optional<ProcessId>& to,
+                      const broker::Caller& caller);
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);

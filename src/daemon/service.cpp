@@ -33,6 +33,20 @@ std::optional<ProcessId> process_from_json(const Json& json) {
     return process;
 }
 
+// The functions that a lease is asked for by their addresses; then their number is the count.
+bool read_functions(const Json& json, broker::LeaseRequest& wanted) {
+    if (json.is_null()) return true;
+    if (!json.is_array() || json.empty() || json.size() > kMaxCount) return false;
+    for (const Json& text : json) {
+        if (!text.is_string()) return false;
+        const auto address = pci::Address::parse(text.get<std::string>());
+        if (!address) return false;
+        wanted.functions.push_back(*address);
+    }
+    wanted.count = static_cast<unsigned>(wanted.functions.size());
+    return true;
+}
+
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
@@ -197,6 +211,7 @@ void Service::lease(const Request& request) {
     wanted.pool = parameters.text("pool");
     wanted.count =
         static_cast<unsigned>(parameters.optional_number("count", 1, UINT16_MAX).value_or(1));
+    const Json functions = parameters.any("functions");
     wanted.guest = parameters.optional_text("guest").value_or("");
     const Json attributes = parameters.any("attributes");
     wanted.backend = parameters.word<vfio::Backend>("backend", vfio::backend_from_string);
@@ -216,6 +231,7 @@ void Service::lease(const Request& request) {
         if (!user) return refuse(request, user.error());
         wanted.user = *user;
     }
+    if (!read_functions(functions, wanted)) return refuse_parameter(request, "functions");
     auto parsed = attributes_from_json(attributes);
     if (!parsed) return refuse(request, parsed.error());
     wanted.attributes = *parsed;
@@ -242,8 +258,16 @@ void Service::lease(const Request& request) {
 void Service::transfer(const Request& request) {
     Parameters parameters(request.call.parameters);
     const auto id = parameters.number("lease", 0, INT64_MAX);
+    const Json process = parameters.any("process");
     if (!accepted(request, parameters)) return;
-    const auto done = leasing_.transfer(static_cast<broker::LeaseId>(id), request.caller);
+    std::optional<ProcessId> to;
+    if (!process.is_null()) {
+        to = process_from_json(process);
+        if (!to) return refuse_parameter(request, "process");
+        if (const auto user = identify_user(root_, request.caller, *to); !user)
+            return refuse(request, user.error());
+    }
+    const auto done = leasing_.transfer(static_cast<broker::LeaseId>(id), to, request.caller);
     if (!done) return refuse(request, done.error());
     succeed(request, Json::object());
 }

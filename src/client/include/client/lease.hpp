@@ -35,11 +35,12 @@ struct Attributes {
 struct LeaseRequest {
     std::string pool;
     std::optional<std::int64_t> count;
+    std::vector<std::string> functions;  // these, and not any `count`
     std::optional<std::string> guest;
     Attributes attributes;
     std::optional<std::string> backend;       // `iommufd`, `group`
     std::optional<std::string> owner;         // `connection`, `process`, `guest`
-    std::optional<std::string> hand_off;      // `descriptors`, `node`
+    std::optional<std::string> hand_off;      // `descriptors`, `node`, `none`
     std::optional<std::int64_t> memory_lock;  // bytes
     std::optional<std::int64_t> wait_seconds;
     std::optional<ProcessId> process;  // that will use it, if not this one
@@ -71,8 +72,9 @@ struct Lease {
 Result<Lease> read_lease(Reply reply);
 
 Result<Lease> lease(Client& client, const LeaseRequest& request);
-// A lease of a connection becomes that of its process.
-Result<> transfer(Client& client, std::int64_t id);
+// Makes it the process's that uses it, or that one: from now on it ends when that one ends.
+Result<> transfer(Client& client, std::int64_t id,
+                  const std::optional<ProcessId>& process = std::nullopt);
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
 
 }  // namespace vfb::client
