@@ -6,11 +6,11 @@
 namespace vfb::client {
 namespace {
 
+using proto::Json;
+
 Json to_json(const ProcessId& process) {
     return {{"pid", process.pid}, {"startTime", process.start_time}};
 }
-
-using proto::Json;
 
 std::unexpected<Error> unusable(std::string reason) {
     return fail(Code::protocol, "read vfbrokerd's answer", {}, std::move(reason),
