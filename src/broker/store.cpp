@@ -11,12 +11,12 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
                   touched INTEGER NOT NULL, driver TEXT, driver_override TEXT,
-                  PRIMARY KEY(pf, idx)) WITHOUT ROWID;
+                  lent_netdev INTEGER NOT NULL, PRIMARY KEY(pf, idx)) WITHOUT ROWID;
 CREATE TABLE pf(name TEXT PRIMARY KEY, address TEXT NOT NULL, created INTEGER NOT NULL,
                 autoprobe INTEGER NOT NULL, was_up INTEGER, mtu INTEGER,
                 eswitch_mode TEXT, found_vfs INTEGER) WITHOUT ROWID;
@@ -38,7 +38,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
                    PRIMARY KEY(lease, path)) WITHOUT ROWID;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 )";
 
 void bind_attributes(Statement& s, const nic::VfAttributes& a) {
@@ -95,7 +95,7 @@ struct Store::Impl {
 
     std::unique_ptr<sqlite3, sqlite::Close> db;
     std::optional<Statement> begin, commit, rollback;
-    std::optional<Statement> put_lease, put_function, put_node, settle, update_function,
+    std::optional<Statement> put_lease, put_function, put_node, settle, put_owner, update_function,
         delete_nodes, remove_lease;
     std::optional<Statement> put_slot, put_generation, put_pf, remove_pf;
     std::optional<Statement> put_drained, remove_drained, put_resize, remove_resize;
@@ -155,6 +155,7 @@ void Store::Impl::prepare() {
         d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
     settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
+    put_owner.emplace(d, "UPDATE lease SET owner=? WHERE id=?");
     update_function.emplace(d,
                             "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
                             "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=?,"
@@ -163,12 +164,14 @@ void Store::Impl::prepare() {
     delete_nodes.emplace(d, "DELETE FROM lease_node WHERE lease=?");
     remove_lease.emplace(d, "DELETE FROM lease WHERE id=?");
     put_slot.emplace(d,
-                     "INSERT INTO slot VALUES(?,?,?,?,?,?) ON CONFLICT(pf,idx) DO UPDATE SET "
+                     "INSERT INTO slot VALUES(?,?,?,?,?,?,?) ON CONFLICT(pf,idx) DO UPDATE SET "
                      "generation=excluded.generation, touched=excluded.touched, "
-                     "driver=excluded.driver, driver_override=excluded.driver_override");
+                     "driver=excluded.driver, driver_override=excluded.driver_override, "
+                     "lent_netdev=excluded.lent_netdev");
     put_generation.emplace(d,
-                           "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL) ON CONFLICT(pf,idx) DO "
-                           "UPDATE SET generation=excluded.generation");
+                           "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL,?) ON CONFLICT(pf,idx) DO "
+                           "UPDATE SET generation=excluded.generation, "
+                           "lent_netdev=excluded.lent_netdev");
     put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?,?,?,?)");
     remove_pf.emplace(d, "DELETE FROM pf WHERE name=?");
     put_drained.emplace(d, "INSERT OR REPLACE INTO drained VALUES(?,?)");
@@ -237,6 +240,7 @@ Result<> Store::Impl::write_lease(const Lease& l) {
                       .bind(f.slot.pf)
                       .bind(std::int64_t{f.slot.index})
                       .bind(static_cast<std::int64_t>(f.generation))
+                      .bind(std::int64_t{l.hand_off == HandOff::netdev})
                       .run());
     }
     return put_nodes(l);
@@ -262,6 +266,10 @@ Result<> Store::settle_lease(const Lease& lease) {
     return impl_->transaction([&] { return impl_->rewrite_lease(lease); });
 }
 
+Result<> Store::put_owner(const Lease& lease) {
+    return impl_->put_owner->start().bind(to_string(lease.owner.kind)).bind(lease.id).run();
+}
+
 Result<> Store::remove_lease(LeaseId id) {
     return impl_->remove_lease->start().bind(id).run();
 }
@@ -274,8 +282,10 @@ Result<> Store::put_slot(const StoredSlot& slot) {
         .bind(std::int64_t{slot.original.has_value()});
     if (slot.original) {
         s.bind_optional(slot.original->driver).bind(slot.original->driver_override);
+    } else {
+        s.bind_optional(std::optional<std::string>()).bind_optional(std::optional<std::string>());
     }
-    return s.run();
+    return s.bind(std::int64_t{slot.lent_netdev}).run();
 }
 
 Result<> Store::put_pf(const StoredPf& pf) {
@@ -400,7 +410,7 @@ Result<std::vector<Lease>> Store::leases() {
 Result<std::vector<StoredSlot>> Store::slots() {
     std::vector<StoredSlot> slots;
     Statement s(impl_->db.get(),
-                "SELECT pf,idx,generation,touched,driver,driver_override FROM slot");
+                "SELECT pf,idx,generation,touched,driver,driver_override,lent_netdev FROM slot");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return slots;
@@ -412,6 +422,7 @@ Result<std::vector<StoredSlot>> Store::slots() {
         pci::Binding binding;
         binding.driver = s.optional_text();
         binding.driver_override = s.optional_text().value_or("");
+        slot.lent_netdev = s.number() != 0;
         if (touched) slot.original = std::move(binding);
         slots.push_back(std::move(slot));
     }

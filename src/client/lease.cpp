@@ -89,6 +89,9 @@ Result<LeasedFunction> read_function(const Json& object, Descriptors& descriptor
     if (object.contains("node") && !object["node"].is_null()) {
         VFB_TRY(function.node, text(object, "node"));
     }
+    if (object.contains("netdev") && !object["netdev"].is_null()) {
+        VFB_TRY(function.netdev, text(object, "netdev"));
+    }
     VFB_TRY(function.descriptor, descriptors.take_optional(object, "descriptor"));
     return function;
 }
@@ -117,6 +120,7 @@ Json to_json(const LeaseRequest& request) {
     put(object, "handOff", request.hand_off);
     put(object, "memoryLock", request.memory_lock);
     put(object, "waitSeconds", request.wait_seconds);
+    put(object, "asTenant", request.as_tenant);
     return object;
 }
 
@@ -150,6 +154,11 @@ Result<Lease> read_lease(Reply reply) {
 Result<Lease> lease(Client& client, const LeaseRequest& request) {
     VFB_TRY(auto reply, client.call("Lease", to_json(request)));
     return read_lease(std::move(reply));
+}
+
+Result<> keep(Client& client, std::int64_t id) {
+    VFB_CHECK(client.call("Keep", {{"lease", id}}));
+    return {};
 }
 
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation) {

@@ -23,6 +23,8 @@ packages=(
     # the emulated machine: what runs in it comes from this system
     busybox-static cpio kmod pciutils iproute2 iputils-ping udev systemd dbus procps
     sqlite3 socat dpdk dpdk-dev util-linux ibverbs-utils ibverbs-providers
+    # a container runtime, and what it calls
+    podman crun containernetworking-plugins
     # shells that complete command lines
     zsh fish
 )

@@ -24,6 +24,7 @@ struct StoredSlot {
     SlotKey key;
     std::uint64_t generation = 0;
     std::optional<pci::Binding> original;
+    bool lent_netdev = false;  // as Slot::lent_netdev
 };
 
 // What was found on a PF before it was touched.
@@ -70,6 +71,8 @@ public:
     // A lease and the generations of its slots, in one transaction.
     Result<> put_lease(const Lease& lease);
     Result<> settle_lease(const Lease& lease);
+    // Who owns it from now on.
+    Result<> put_owner(const Lease& lease);
     Result<> remove_lease(LeaseId id);
     Result<> put_slot(const StoredSlot& slot);
     Result<> put_pf(const StoredPf& pf);

@@ -38,9 +38,10 @@ struct LeaseRequest {
     Attributes attributes;
     std::optional<std::string> backend;       // `iommufd`, `group`
     std::optional<std::string> owner;         // `connection`, `process`, `guest`
-    std::optional<std::string> hand_off;      // `descriptors`, `node`
+    std::optional<std::string> hand_off;      // `descriptors`, `node`, `netdev`
     std::optional<std::int64_t> memory_lock;  // bytes
     std::optional<std::int64_t> wait_seconds;
+    std::optional<bool> as_tenant;  // the pool's limits hold for root as well
 };
 
 // The call's parameters: only what was said is in them.
@@ -50,6 +51,7 @@ struct LeasedFunction {
     std::string address;
     std::int64_t generation = 0;
     std::string node;     // empty when none was lent
+    std::string netdev;   // the same
     UniqueFd descriptor;  // iommufd: the unbound cdev; group: the device. None with hand-off `node`
 };
 
@@ -69,6 +71,8 @@ struct Lease {
 Result<Lease> read_lease(Reply reply);
 
 Result<Lease> lease(Client& client, const LeaseRequest& request);
+// Gives a lease of this connection to its guest: it stays until it is released.
+Result<> keep(Client& client, std::int64_t id);
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
 
 }  // namespace vfb::client
