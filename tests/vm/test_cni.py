@@ -112,9 +112,9 @@ class Cni(machine.Test):
         return f"/run/netns/{name}"
 
     def links(self, name):
-        """Network interfaces in that namespace but the loopback, by their names."""
+        """Network interfaces in that namespace, by their names, but those that the kernel puts into each."""
         out = run("ip", "-n", name, "-j", "address", "show").stdout
-        return {link["ifname"]: link for link in json.loads(out) if link["ifname"] != "lo"}
+        return {link["ifname"]: link for link in json.loads(out) if link["link_type"] == "ether"}
 
     def leases(self):
         return vfbroker_json("leases")["leases"]
@@ -134,7 +134,7 @@ class Cni(machine.Test):
         succeed("STATUS", network("1.1.0", ipam=None))
 
         netns = self.namespace("first")
-        config = network(vlan=0, max_tx_rate=0, runtimeConfig={"mac": "02:00:00:00:00:77"},
+        config = network(max_tx_rate=0, runtimeConfig={"mac": "02:00:00:00:00:77"},
                          mac="02:00:00:00:00:78", mtu=1400)
         result = succeed("ADD", config, netns=netns)
         self.assertEqual(result["cniVersion"], "1.0.0")
