@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <thread>
@@ -122,8 +123,11 @@ Result<> move_link(int ifindex, int fd, const std::string& path, const std::stri
     messages.begin(RTM_SETLINK, link_header(ifindex));
     messages.put(IFLA_NET_NS_FD, fd);
     messages.put_text(IFLA_IFNAME, name);
-    return change(std::move(messages), fmt::format("move a network interface into {}", path), path,
-                  fmt::format("is there one named {} already? Ask for another name", name));
+    auto moved = change(std::move(messages), "move a network interface into " + path, path,
+                        "dmesg shows what the driver said");
+    if (moved || moved.error().errnum != EEXIST) return moved;
+    return fail(Code::busy, moved.error().operation, path,
+                fmt::format("there is one named {} already", name), "ask for another name");
 }
 
 Result<GuestLink> find_guest_link(const std::string& name) {

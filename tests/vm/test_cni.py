@@ -324,6 +324,7 @@ class Cni(machine.Test):
         refused(7, "is not a network namespace", network(ipam=None), netns="/etc/passwd")
         refused(4, "no-such-ipam", network(ipam="no-such-ipam"))
         # The name is taken.
+        wait_for("the interface has gone", lambda: not self.links("first"))
         run("ip", "-n", "first", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
         refused(11, "move a network interface", network(ipam=None))
         run("ip", "-n", "first", "link", "delete", "eth0")
