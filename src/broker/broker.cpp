@@ -82,6 +82,7 @@ void Broker::make_slots() {
             if (const auto stored = stored_.find(key); stored != stored_.end()) {
                 slot.generation = std::max(slot.generation, stored->second.generation);
                 slot.original = stored->second.original;
+                slot.lent_netdev = stored->second.lent_netdev;
             }
             next.emplace(key, std::move(slot));
         }
@@ -103,8 +104,10 @@ void Broker::make_slots() {
             slot.attributes = function.attributes;
             slot.generation = std::max(slot.generation, function.generation);
             if (!slot.address) slot.state = SlotState::leased;
-            if (const auto stored = stored_.find(function.slot); stored != stored_.end())
+            if (const auto stored = stored_.find(function.slot); stored != stored_.end()) {
                 slot.original = stored->second.original;
+                slot.lent_netdev = stored->second.lent_netdev;
+            }
         }
     }
     ++version_;
@@ -138,6 +141,7 @@ Result<> Broker::forget_original(const SlotKey& key) {
     if (stored == stored_.end() || !stored->second.original) return {};
     StoredSlot without = stored->second;
     without.original.reset();
+    without.lent_netdev = false;
     VFB_CHECK(store_.put_slot(without));
     stored->second = without;
     return {};
@@ -193,7 +197,10 @@ Result<> Broker::lose(const SlotKey& key, Error why) {
 Result<> Broker::remember_original(const SlotKey& key, const pci::Binding& original) {
     Slot* s = slot(key);
     if (s == nullptr || s->original) return {};  // only the first sight is the original
-    const StoredSlot stored{.key = key, .generation = s->generation, .original = original};
+    const StoredSlot stored{.key = key,
+                            .generation = s->generation,
+                            .original = original,
+                            .lent_netdev = s->lent_netdev};
     VFB_CHECK(store_.put_slot(stored));
     stored_.insert_or_assign(key, stored);
     s->original = original;
@@ -207,14 +214,22 @@ void Broker::mark_preparing(const SlotKey& key) {
     }
 }
 
-void Broker::mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
-                        std::vector<std::string> unsupported) {
+Result<> Broker::mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
+                            std::vector<std::string> unsupported) {
     Slot* s = slot(key);
-    if (s == nullptr || s->lease || !s->address) return;
+    if (s == nullptr || s->lease || !s->address) return {};
+    if (s->lent_netdev) {
+        StoredSlot taken_back = stored_[key];
+        taken_back.lent_netdev = false;
+        VFB_CHECK(store_.put_slot(taken_back));
+        stored_[key] = taken_back;
+        s->lent_netdev = false;
+    }
     s->state = SlotState::clean;
     s->problem.reset();
     s->attributes = attributes;
     s->unsupported = std::move(unsupported);
+    return {};
 }
 
 void Broker::mark_dirty(const SlotKey& key, Error why) {
@@ -272,6 +287,7 @@ Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::i
         StoredSlot& stored = stored_[function.slot];
         stored.key = function.slot;
         stored.generation = function.generation;
+        stored.lent_netdev = s->lent_netdev = lease.hand_off == HandOff::netdev;
         s->lease = lease.id;
         s->state = SlotState::leased;
     }
@@ -308,6 +324,18 @@ Result<> Broker::transfer(LeaseId id, const ProcessId& process) {
     transferred.owner.process = process;
     VFB_CHECK(store_.put_owner(transferred));
     it->second = std::move(transferred);
+    return {};
+}
+
+Result<> Broker::keep(LeaseId id) {
+    const auto it = leases_.find(id);
+    if (it == leases_.end())
+        return fail(Code::lost, fmt::format("keep lease {}", id), std::to_string(id),
+                    "it has ended meanwhile");
+    Lease kept = it->second;
+    kept.owner.kind = OwnerKind::guest;
+    VFB_CHECK(store_.put_owner(kept));
+    it->second = std::move(kept);
     return {};
 }
 

@@ -155,7 +155,8 @@ Result<> DeviceWork::refuse_not_viable(const pci::Function& function) {
 Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     ScrubReport report;
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(request.vf));
-    if (!pci::is_vfio_driver(function.driver)) VFB_CHECK(refuse_in_use(function, request.despite));
+    if (!pci::is_vfio_driver(function.driver) && !request.reclaim)
+        VFB_CHECK(refuse_in_use(function, request.despite));
     VFB_CHECK(refuse_not_viable(function));
 
     report.driver = request.driver;

@@ -11,12 +11,12 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
                   touched INTEGER NOT NULL, driver TEXT, driver_override TEXT,
-                  PRIMARY KEY(pf, idx)) WITHOUT ROWID;
+                  lent_netdev INTEGER NOT NULL, PRIMARY KEY(pf, idx)) WITHOUT ROWID;
 CREATE TABLE pf(name TEXT PRIMARY KEY, address TEXT NOT NULL, created INTEGER NOT NULL,
                 autoprobe INTEGER NOT NULL, was_up INTEGER, mtu INTEGER,
                 eswitch_mode TEXT, found_vfs INTEGER) WITHOUT ROWID;
@@ -38,7 +38,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
                    PRIMARY KEY(lease, path)) WITHOUT ROWID;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 )";
 
 void bind_attributes(Statement& s, const nic::VfAttributes& a) {
@@ -164,12 +164,14 @@ void Store::Impl::prepare() {
     delete_nodes.emplace(d, "DELETE FROM lease_node WHERE lease=?");
     remove_lease.emplace(d, "DELETE FROM lease WHERE id=?");
     put_slot.emplace(d,
-                     "INSERT INTO slot VALUES(?,?,?,?,?,?) ON CONFLICT(pf,idx) DO UPDATE SET "
+                     "INSERT INTO slot VALUES(?,?,?,?,?,?,?) ON CONFLICT(pf,idx) DO UPDATE SET "
                      "generation=excluded.generation, touched=excluded.touched, "
-                     "driver=excluded.driver, driver_override=excluded.driver_override");
+                     "driver=excluded.driver, driver_override=excluded.driver_override, "
+                     "lent_netdev=excluded.lent_netdev");
     put_generation.emplace(d,
-                           "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL) ON CONFLICT(pf,idx) DO "
-                           "UPDATE SET generation=excluded.generation");
+                           "INSERT INTO slot VALUES(?,?,?,0,NULL,NULL,?) ON CONFLICT(pf,idx) DO "
+                           "UPDATE SET generation=excluded.generation, "
+                           "lent_netdev=excluded.lent_netdev");
     put_pf.emplace(d, "INSERT OR REPLACE INTO pf VALUES(?,?,?,?,?,?,?,?)");
     remove_pf.emplace(d, "DELETE FROM pf WHERE name=?");
     put_drained.emplace(d, "INSERT OR REPLACE INTO drained VALUES(?,?)");
@@ -238,6 +240,7 @@ Result<> Store::Impl::write_lease(const Lease& l) {
                       .bind(f.slot.pf)
                       .bind(std::int64_t{f.slot.index})
                       .bind(static_cast<std::int64_t>(f.generation))
+                      .bind(std::int64_t{l.hand_off == HandOff::netdev})
                       .run());
     }
     return put_nodes(l);
@@ -288,8 +291,10 @@ Result<> Store::put_slot(const StoredSlot& slot) {
         .bind(std::int64_t{slot.original.has_value()});
     if (slot.original) {
         s.bind_optional(slot.original->driver).bind(slot.original->driver_override);
+    } else {
+        s.bind_optional(std::optional<std::string>()).bind_optional(std::optional<std::string>());
     }
-    return s.run();
+    return s.bind(std::int64_t{slot.lent_netdev}).run();
 }
 
 Result<> Store::put_pf(const StoredPf& pf) {
@@ -414,7 +419,7 @@ Result<std::vector<Lease>> Store::leases() {
 Result<std::vector<StoredSlot>> Store::slots() {
     std::vector<StoredSlot> slots;
     Statement s(impl_->db.get(),
-                "SELECT pf,idx,generation,touched,driver,driver_override FROM slot");
+                "SELECT pf,idx,generation,touched,driver,driver_override,lent_netdev FROM slot");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
         if (!row) return slots;
@@ -426,6 +431,7 @@ Result<std::vector<StoredSlot>> Store::slots() {
         pci::Binding binding;
         binding.driver = s.optional_text();
         binding.driver_override = s.optional_text().value_or("");
+        slot.lent_netdev = s.number() != 0;
         if (touched) slot.original = std::move(binding);
         slots.push_back(std::move(slot));
     }

@@ -93,6 +93,9 @@ Result<LeasedFunction> read_function(const Json& object, Descriptors& descriptor
     if (object.contains("node") && !object["node"].is_null()) {
         VFB_TRY(function.node, text(object, "node"));
     }
+    if (object.contains("netdev") && !object["netdev"].is_null()) {
+        VFB_TRY(function.netdev, text(object, "netdev"));
+    }
     VFB_TRY(function.descriptor, descriptors.take_optional(object, "descriptor"));
     return function;
 }
@@ -123,6 +126,7 @@ Json to_json(const LeaseRequest& request) {
     put(object, "memoryLock", request.memory_lock);
     put(object, "waitSeconds", request.wait_seconds);
     if (request.process) object["process"] = to_json(*request.process);
+    put(object, "asTenant", request.as_tenant);
     return object;
 }
 
@@ -162,6 +166,11 @@ Result<> transfer(Client& client, std::int64_t id, const std::optional<ProcessId
     Json parameters{{"lease", id}};
     if (process) parameters["process"] = to_json(*process);
     VFB_CHECK(client.call("Transfer", parameters));
+    return {};
+}
+
+Result<> keep(Client& client, std::int64_t id) {
+    VFB_CHECK(client.call("Keep", {{"lease", id}}));
     return {};
 }
 

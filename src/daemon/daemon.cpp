@@ -37,7 +37,7 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
       broker_(std::move(broker)),
       hardware_(*loop_, root, workers_, world_, broker_),
       give_back_(workers_, world_, broker_, hardware_),
-      leasing_(*loop_, root, broker_, hardware_, fd_store_),
+      leasing_(*loop_, root, world_, broker_, hardware_, fd_store_),
       loader_(*loop_, options.config),
       surveyor_(workers_, world_),
       resizer_(root, world_, broker_, hardware_),
@@ -118,12 +118,16 @@ void Daemon::wire() {
     give_back_.on_end([this] { applier_.check(); });
     leasing_.on_end([this] { drainer_.check(); });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {
-        if (inventory_read_) hardware_.on_world_change(address, before, now);
+        if (!inventory_read_) return;
+        hardware_.on_world_change(address, before, now);
+        leasing_.end_returned(address);
     });
     world_.on_vfio_removal([this](const pci::Address& address) {
         const broker::Slot* slot = broker_.find_at(address);
         if (slot == nullptr || !slot->lease) return;
         const broker::Lease* lease = broker_.find_lease(*slot->lease);
+        // Taken away by ourselves, for its kernel driver.
+        if (lease != nullptr && lease->hand_off == broker::HandOff::netdev) return;
         log(Level::warning,
             "the kernel is taking {} away from lease {}, and waits until its holder (pid {}) "
             "closes it",
@@ -164,6 +168,7 @@ void Daemon::on_inventory(const Result<>& result) {
     log(Level::info, "{} PCI functions", world_.functions().size());
     hardware_.apply();
     give_back_.begin();
+    leasing_.end_returned();
     if (hardware_.settled()) announce_ready();
 }
 

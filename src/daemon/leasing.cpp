@@ -24,6 +24,11 @@ using broker::OwnerKind;
 
 constexpr auto kAttributeTimeout = 20s;
 constexpr auto kOpenTimeout = 30s;
+constexpr auto kNetdevTimeout = 30s;
+
+std::string keep_operation(LeaseId id) {
+    return fmt::format("keep lease {}", id);
+}
 
 }  // namespace
 
@@ -152,6 +157,7 @@ void Leasing::open_descriptors(const GrantingPtr& g) {
     g->granted.devices.resize(lease->functions.size());
     g->granted.nodes.resize(lease->functions.size());
     if (lease->hand_off == broker::HandOff::none) return hand_over(g, std::vector<LentNode>{});
+    if (lease->hand_off == broker::HandOff::netdev) return lend_netdevs(g);
     if (lease->hand_off == broker::HandOff::node) {
         auto nodes = lend_nodes(*g);
         hand_over(g, std::move(nodes));
@@ -201,6 +207,43 @@ void Leasing::open_groups(const GrantingPtr& g) {
                .late = {}});
 }
 
+void Leasing::lend_netdevs(const GrantingPtr& g) {
+    // A copy: an answer that comes at once may end the lease.
+    const auto functions = broker_.find_lease(g->id)->functions;
+    g->granted.netdevs.resize(functions.size());
+    g->outstanding = functions.size();
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+        const auto& function = functions[i];
+        const auto pf = hardware_.address_of(function.slot.pf);
+        const auto done = [this, g, i](Result<WorkerReply> reply) {
+            netdev_lent(g, i, std::move(reply));
+        };
+        if (!pf) {
+            done(fail(Code::lost, fmt::format("lend {}", function.address), function.address.str(),
+                      "its physical function was removed from the machine"));
+            continue;
+        }
+        hardware_.worker_of(function.slot.pf)
+            .call({.operation = "lend-netdev",
+                   .parameters = {{"pf", pf->str()}, {"vf", function.address.str()}},
+                   .timeout = kNetdevTimeout,
+                   .subject = function.address.str(),
+                   .done = done,
+                   .part = {},
+                   .late = {}});
+    }
+}
+
+void Leasing::netdev_lent(const GrantingPtr& g, std::size_t position, Result<WorkerReply> reply) {
+    if (reply)
+        g->granted.netdevs[position] = reply->parameters.at("netdev").get<std::string>();
+    else
+        g->error = std::move(reply).error();
+    if (--g->outstanding > 0) return;
+    if (g->error) return abort(g, std::move(*g->error));
+    hand_over(g, std::vector<LentNode>{});
+}
+
 Result<std::vector<LentNode>> Leasing::lend_nodes(Granting& g) {
     const Lease& lease = *broker_.find_lease(g.id);
     std::vector<LentNode> lent;
@@ -244,6 +287,8 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
 }
 
 Result<> Leasing::raise_memory_lock(const Granting& g) const {
+    // The kernel drives it, and no process locks memory for that.
+    if (g.choice.request.hand_off == broker::HandOff::netdev) return {};
     // Used by another process than the one that is known, which may not be there yet.
     const bool by_another = g.choice.request.owner == OwnerKind::guest ||
                             g.choice.request.hand_off == broker::HandOff::none;
@@ -382,6 +427,66 @@ Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
     log(Level::info, "lease {} belongs to pid {} ({}) now", id, process.pid,
         process_name(root_.proc(), process.pid));
     return {};
+}
+
+bool Leasing::has_netdev(const Lease& lease) const {
+    return std::ranges::any_of(lease.functions, [this](const broker::LeasedFunction& leased) {
+        const pci::Function* function = leased.lost ? nullptr : world_.find(leased.address);
+        return function != nullptr && !function->netdevs.empty();
+    });
+}
+
+void Leasing::keep(LeaseId id, std::uint64_t session, std::function<void(Result<>)> done) {
+    const Lease* lease = broker_.find_lease(id);
+    const auto watch = watches_.find(id);
+    if (lease == nullptr || watch == watches_.end() || watch->second.session != session)
+        return done(fail(Code::not_found, keep_operation(id), std::to_string(id),
+                         "no lease of this connection has that number",
+                         "a lease is kept over the connection that asked for it"));
+    if (lease->guest.empty())
+        return done(fail(Code::invalid, keep_operation(id), std::to_string(id),
+                         "it was leased without a guest's name, so nobody would know whose it is",
+                         "name the guest when leasing"));
+    // What is known of its interfaces may be older than their way into the guest's namespace.
+    std::vector<pci::Address> addresses;
+    for (const auto& function : lease->functions) addresses.push_back(function.address);
+    world_.refresh(addresses,
+                   [this, id, session, done = std::move(done)] { done(keep_now(id, session)); });
+}
+
+Result<> Leasing::keep_now(LeaseId id, std::uint64_t session) {
+    const Lease* lease = broker_.find_lease(id);
+    const auto watch = watches_.find(id);
+    if (lease == nullptr || watch == watches_.end() || watch->second.session != session)
+        return fail(Code::lost, keep_operation(id), std::to_string(id), "it has ended meanwhile");
+    for (const auto& function : lease->functions)
+        if (function.lost)
+            return fail(Code::lost, keep_operation(id), function.address.str(),
+                        fmt::format("{} was removed from the machine", function.address));
+    if (lease->hand_off == broker::HandOff::netdev && has_netdev(*lease))
+        return fail(Code::busy, keep_operation(id), std::to_string(id),
+                    "its network interface is in the host's network namespace",
+                    "move it into the guest's first; if that was done, that namespace has ended");
+    VFB_CHECK(broker_.keep(id));
+    watches_.erase(id);
+    fd_store_.remove(FdStore::connection_name(id));
+    log(Level::info, "lease {} is kept for {}", id, lease->guest);
+    return {};
+}
+
+void Leasing::end_returned() {
+    std::vector<LeaseId> returned;
+    for (const auto& [id, lease] : broker_.leases())
+        if (lease.settled && lease.owner.kind == OwnerKind::guest &&
+            lease.hand_off == broker::HandOff::netdev && has_netdev(lease))
+            returned.push_back(id);
+    for (const LeaseId id : returned)
+        owner_gone(id, "its network interface came back from a namespace that has ended");
+}
+
+void Leasing::end_returned(const pci::Address& address) {
+    const broker::Slot* slot = broker_.find_at(address);
+    if (slot != nullptr && slot->lease) end_returned();
 }
 
 void Leasing::adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {

@@ -26,14 +26,20 @@ struct Granted {
     std::optional<std::size_t> context;               // iommufd or container
     std::vector<std::size_t> groups;                  // group backend
     std::vector<std::optional<std::size_t>> devices;  // per function: cdev or device
-    std::vector<std::string> nodes;  // per function: lent node, relative to /dev, or ""
+    std::vector<std::string> nodes;    // per function: lent node, relative to /dev, or ""
+    std::vector<std::string> netdevs;  // per function, with HandOff::netdev; else empty
 };
 
 class Leasing {
 public:
-    Leasing(EventLoop& loop, const SysRoot& root, broker::Broker& broker, Hardware& hardware,
-            FdStore& fd_store)
-        : loop_(loop), root_(root), broker_(broker), hardware_(hardware), fd_store_(fd_store) {}
+    Leasing(EventLoop& loop, const SysRoot& root, World& world, broker::Broker& broker,
+            Hardware& hardware, FdStore& fd_store)
+        : loop_(loop),
+          root_(root),
+          world_(world),
+          broker_(broker),
+          hardware_(hardware),
+          fd_store_(fd_store) {}
 
     using Reply = std::function<void(Result<Granted>)>;
     // `session` identifies the connection, for OwnerKind::connection. `wait`: how long to wait for
@@ -45,10 +51,16 @@ public:
     // Ends a lease on request.
     Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
                      const broker::Caller& caller);
-    // From now on it is that process's (absent: the one that uses it), and ends with it. Whether the
-    // caller may name that process has been seen to.
+    // From now on it is that process's (absent: the one that uses it), and ends with it. Whether
+    // the caller may name that process has been seen to.
     Result<> transfer(broker::LeaseId id, const std::optional<ProcessId>& to,
                       const broker::Caller& caller);
+    // Gives a lease of that connection to its guest; `done` when that is so or cannot be.
+    void keep(broker::LeaseId id, std::uint64_t session, std::function<void(Result<>)> done);
+    // Ends the leases of guests whose network interfaces are the host's again: their network
+    // namespaces have ended. After a change of the world.
+    void end_returned();
+    void end_returned(const pci::Address& address);
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
@@ -97,6 +109,11 @@ private:
     void open_descriptors(const GrantingPtr& granting);
     Result<> open_iommufd(Granting& granting);
     void open_groups(const GrantingPtr& granting);
+    void lend_netdevs(const GrantingPtr& granting);
+    void netdev_lent(const GrantingPtr& granting, std::size_t position, Result<WorkerReply> reply);
+    // Whether one of the lease's network interfaces is in the namespace of the host.
+    [[nodiscard]] bool has_netdev(const broker::Lease& lease) const;
+    Result<> keep_now(broker::LeaseId id, std::uint64_t session);
     Result<std::vector<broker::LentNode>> lend_nodes(Granting& granting);
     void hand_over(const GrantingPtr& granting, Result<std::vector<broker::LentNode>> nodes);
     Result<> raise_memory_lock(const Granting& granting) const;
@@ -109,6 +126,7 @@ private:
 
     EventLoop& loop_;
     const SysRoot& root_;
+    World& world_;
     broker::Broker& broker_;
     Hardware& hardware_;
     FdStore& fd_store_;

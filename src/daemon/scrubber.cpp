@@ -35,6 +35,7 @@ void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
     request.vf = *slot->address;
     request.index = key.index;
     request.despite = despite;
+    request.reclaim = slot->lent_netdev;
     request.attributes = broker_.default_attributes(key);
     if (const auto* pool = broker_.config().pool_of(key.pf, key.index)) {
         request.driver = pool->driver.value_or("auto");
@@ -78,8 +79,10 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
     } else {
         support_ = support_from_json(reply->parameters.at("support"));
         if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
-            broker_.mark_clean(key, *attributes,
-                               reply->parameters.at("unsupported").get<std::vector<std::string>>());
+            auto marked = broker_.mark_clean(
+                key, *attributes,
+                reply->parameters.at("unsupported").get<std::vector<std::string>>());
+            if (!marked) return refused(key, address, std::move(marked).error());
             log(Level::info, "{} is clean ({})", address,
                 slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
         } else {

@@ -63,6 +63,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
         {"io.vfbroker.Transfer", &Service::transfer},
+        {"io.vfbroker.Keep", &Service::keep},
         {"io.vfbroker.Reload", &Service::reload},
         {"io.vfbroker.Plan", &Service::plan},
         {"io.vfbroker.Apply", &Service::apply},
@@ -220,6 +221,7 @@ void Service::lease(const Request& request) {
     wanted.hand_off = parameters.word<broker::HandOff>("handOff", broker::hand_off_from_string)
                           .value_or(broker::HandOff::descriptors);
     wanted.memory_lock = parameters.optional_number("memoryLock", 0, UINT64_MAX);
+    wanted.as_tenant = parameters.flag("asTenant", false);
     const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
     const Json process = parameters.any("process");
     if (!accepted(request, parameters)) return;
@@ -242,6 +244,10 @@ void Service::lease(const Request& request) {
                  fmt::format("descriptors of at most {} functions fit into one reply", kMaxCount),
                  "lease them in parts")
                 .error());
+    if (wanted.hand_off == broker::HandOff::netdev &&
+        !is_root(request, "lease from pool " + wanted.pool, wanted.pool,
+                 "vfbroker run hands it over to a program; containers get it by vfbroker-cni(8)"))
+        return;
     leasing_.lease(request.session, request.connection_fd, wanted, request.caller,
                    std::chrono::seconds(wait), [this, request](Result<Granted> granted) {
                        if (!granted) return refuse(request, granted.error());
@@ -281,6 +287,17 @@ void Service::release(const Request& request) {
         leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller);
     if (!released) return refuse(request, released.error());
     succeed(request, Json::object());
+}
+
+void Service::keep(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const auto id = parameters.number("lease", 0, INT64_MAX);
+    if (!accepted(request, parameters)) return;
+    leasing_.keep(static_cast<broker::LeaseId>(id), request.session,
+                  [request](const Result<>& kept) {
+                      if (!kept) return refuse(request, kept.error());
+                      succeed(request, Json::object());
+                  });
 }
 
 }  // namespace vfb::daemon

@@ -68,6 +68,7 @@ private:
     void lease(const Request& request);
     void release(const Request& request);
     void transfer(const Request& request);
+    void keep(const Request& request);
     void reload(const Request& request);
     void plan(const Request& request);
     void apply(const Request& request);

@@ -187,6 +187,8 @@ Json Views::lease(const broker::Lease& l, const Granted* granted) const {
         if (granted != nullptr && granted->devices[i])
             function["descriptor"] = *granted->devices[i];
         if (granted != nullptr && !granted->nodes[i].empty()) function["node"] = granted->nodes[i];
+        if (granted != nullptr && !granted->netdevs.empty())
+            function["netdev"] = granted->netdevs[i];
         json["functions"].push_back(std::move(function));
     }
     if (granted != nullptr && granted->context) json["contextDescriptor"] = *granted->context;

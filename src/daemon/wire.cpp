@@ -409,7 +409,8 @@ Json to_json(const broker::ScrubRequest& r) {
               {"driver", r.driver},
               {"attributes", to_json(r.attributes)},
               {"resetRequired", r.reset_required},
-              {"despite", r.despite}};
+              {"despite", r.despite},
+              {"reclaim", r.reclaim}};
     if (r.backend) json["backend"] = vfio::to_string(*r.backend);
     put(json, "msixVectors", r.msix_vectors);
     return json;
@@ -424,6 +425,7 @@ Result<broker::ScrubRequest> scrub_request_from_json(const Json& json) {
     VFB_TRY(r.attributes, attributes_from_json(json.at("attributes")));
     r.reset_required = json.at("resetRequired").get<bool>();
     r.despite = json.at("despite").get<std::set<std::string>>();
+    r.reclaim = json.at("reclaim").get<bool>();
     if (const auto it = json.find("backend"); it != json.end())
         r.backend = vfio::backend_from_string(it->get<std::string>());
     take(json, "msixVectors", r.msix_vectors);

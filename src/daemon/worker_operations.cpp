@@ -159,6 +159,14 @@ Result<WorkerReply> set_attributes(const Context& c) {
     return reply;
 }
 
+Result<WorkerReply> lend_netdev(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_TRY(const auto vf, c.address("vf"));
+    WorkerReply reply;
+    VFB_TRY(reply.parameters["netdev"], c.work.lend_netdev(pf, vf));
+    return reply;
+}
+
 // The group backend's descriptors: the container, the groups, then a device for each function.
 Result<WorkerReply> open_groups(const Context& c) {
     VFB_TRY(const auto addresses, c.addresses());
@@ -207,7 +215,7 @@ Result<WorkerReply> diagnose(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 14> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 15> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"prepare-pf", prepare_pf},
@@ -217,6 +225,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 14> kOperations{{
     {"read-attributes", read_attributes},
     {"scrub", scrub},
     {"set-attributes", set_attributes},
+    {"lend-netdev", lend_netdev},
     {"open-groups", open_groups},
     {"holders", holders},
     {"restore", restore},

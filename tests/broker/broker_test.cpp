@@ -530,6 +530,60 @@ TEST_F(BrokerTest, ACleanSlotOfAnotherPoolIsOutdated) {
     EXPECT_TRUE(broker->is_outdated(*broker->find(key(1))));
 }
 
+TEST_F(BrokerTest, RootIsBoundByLimitsWhenItAsksForATenant) {
+    LeaseRequest request;
+    request.attributes.trust = true;
+    EXPECT_TRUE(choose(kRoot, request));
+    request.as_tenant = true;
+    const auto refused = choose(kRoot, request);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::denied);
+}
+
+TEST(BrokerRestart, ANetdevIsKeptAndRemembered) {
+    const std::string path = testing::TempDir() + "/netdev.db";
+    std::remove(path.c_str());
+    const auto config = parse_config(kConfig, "test.toml");
+    const SlotKey first{"uplink", 0};
+    LeaseId id = 0;
+    {
+        auto broker = Broker::open(*Store::open(path), 1 << 30);
+        ASSERT_TRUE(broker);
+        broker->configure(*config);
+        broker->locate(first, vf(0), 20, 0);
+        ASSERT_TRUE(broker->mark_clean(first, {}));
+        LeaseRequest request;
+        request.pool = "guests";
+        request.guest = "web";
+        request.hand_off = HandOff::netdev;
+        id = *broker->begin(*broker->choose(request, kRoot, kBoth), kRoot, 77);
+        EXPECT_TRUE(broker->find(first)->lent_netdev);
+        ASSERT_TRUE(broker->settle(id, {}, {}));
+        ASSERT_TRUE(broker->keep(id));
+        EXPECT_FALSE(broker->keep(id + 1));
+    }
+    {
+        auto broker = Broker::open(*Store::open(path), 1 << 30);
+        ASSERT_TRUE(broker);
+        broker->configure(*config);
+        ASSERT_NE(broker->find_lease(id), nullptr);
+        EXPECT_EQ(broker->find_lease(id)->owner.kind, OwnerKind::guest);
+        EXPECT_EQ(broker->find_lease(id)->hand_off, HandOff::netdev);
+        ASSERT_TRUE(broker->end(id));
+        // The original is found later than that, and takes nothing of it.
+        ASSERT_TRUE(broker->remember_original(first, {.driver = "igbvf", .driver_override = ""}));
+    }
+    // A daemon that dies between the end of the lease and the scrub still knows whose it was.
+    auto broker = Broker::open(*Store::open(path), 1 << 30);
+    ASSERT_TRUE(broker);
+    broker->configure(*config);
+    EXPECT_TRUE(broker->find(first)->lent_netdev);
+    broker->locate(first, vf(0), 20, 0);
+    ASSERT_TRUE(broker->mark_clean(first, {}));
+    EXPECT_FALSE(broker->find(first)->lent_netdev);
+    EXPECT_FALSE(broker->remembered_slots().at(first).lent_netdev);
+}
+
 TEST(BrokerRestart, DrainsAndResizesAreKept) {
     const std::string path = testing::TempDir() + "/drained.db";
     std::remove(path.c_str());

@@ -30,8 +30,10 @@ owner 'nlohmann/' src/proto/
 owner 'toml\+\+' src/broker/
 owner 'libxml/' src/plugins/libvirt/
 
-refuse 'the CLI, plugins and the client library speak to the daemon, and share nothing with it but src/base and src/proto' \
-    '^ *# *include *[<"](pci|iommu|vfio|nic|broker|doctor|daemon)/' src/cli src/client src/plugins
+refuse 'the CLI and the client library speak to the daemon, and share nothing with it but src/base and src/proto' \
+    '^ *# *include *[<"](pci|iommu|vfio|nic|broker|doctor|daemon)/' src/cli src/client
+refuse 'plugins are clients of the daemon, which may set up links of their own' \
+    '^ *# *include *[<"](pci|iommu|vfio|broker|doctor|daemon)/' src/plugins
 refuse 'doctor looks on: the daemon uses it, and nothing below does' \
     '^ *# *include *[<"]doctor/' "${code[@]}" ':!src/doctor/' ':!src/daemon/' ':!tests/'
 

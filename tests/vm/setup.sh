@@ -23,7 +23,8 @@ packages=(
     # the emulated machine: what runs in it comes from this system
     busybox-static cpio kmod pciutils iproute2 iputils-ping udev systemd dbus procps
     sqlite3 socat strace dpdk dpdk-dev util-linux ibverbs-utils ibverbs-providers
-    libvirt-daemon-system libvirt-clients
+    # what calls us: libvirt, a container runtime and what it calls
+    libvirt-daemon-system libvirt-clients podman crun containernetworking-plugins
     # shells that complete command lines
     zsh fish
 )

@@ -84,8 +84,9 @@ public:
 
     // --- what the scrub says
     void mark_preparing(const SlotKey& key);
-    void mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
-                    std::vector<std::string> unsupported = {});
+    // An Error: it could not be written down that it was taken back, and nothing has changed.
+    Result<> mark_clean(const SlotKey& key, const nic::VfAttributes& attributes,
+                        std::vector<std::string> unsupported = {});
     void mark_dirty(const SlotKey& key, Error why);  // somebody still holds it
     void quarantine(const SlotKey& key, Error why);
     void mark_stuck(const SlotKey& key, Error why);
@@ -105,6 +106,8 @@ public:
                     const std::vector<nic::VfAttributes>& attributes);
     // From now on it is that process's, and ends with it.
     Result<> transfer(LeaseId id, const ProcessId& process);
+    // From now on it is its guest's, and not its connection's any more.
+    Result<> keep(LeaseId id);
     // Ends it: its slots become `preparing` and must be scrubbed. Returns what it was, so that lent
     // nodes can be taken back. `generation`, if given, must be that of its first function.
     Result<Lease> end(LeaseId id, std::optional<std::uint64_t> generation = std::nullopt);

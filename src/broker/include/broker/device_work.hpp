@@ -70,6 +70,7 @@ struct ScrubRequest {
     bool reset_required = true;
     std::set<std::string> despite;         // Overrides of this function
     std::optional<unsigned> msix_vectors;  // absent: as the driver has it
+    bool reclaim = false;  // what uses it by its kernel driver is left of its last lease: it goes
 };
 struct ScrubReport {
     std::string driver;
@@ -130,6 +131,11 @@ public:
     Result<std::vector<nic::VfAttributes>> set_attributes(
         const pci::Address& pf, const std::vector<nic::VfRequest>& requests);
 
+    // Has the kernel choose a driver for the VF as for any device, and waits for the network
+    // interface that this makes of it. Returns its name. The VF goes back to the driver that it
+    // had when one of both cannot be had.
+    Result<std::string> lend_netdev(const pci::Address& pf, const pci::Address& vf);
+
     // Puts the driver back that was found.
     Result<> restore(const pci::Address& vf, const pci::Binding& original);
 
@@ -157,6 +163,8 @@ public:
                                              bool names = true) const;
 
 private:
+    // Has the kernel choose a driver, also where it chooses none for new VFs.
+    Result<> probe(const pci::Address& pf, const pci::Address& vf);
     // host_uses(), or that an interface is up.
     [[nodiscard]] Result<std::vector<std::vector<Use>>> uses_in_the_way(
         const std::vector<pci::Function>& functions) const;
@@ -199,6 +207,7 @@ private:
 
     const SysRoot& root_;
     std::mutex nic_mutex_;
+    std::mutex probe_mutex_;  // of sriov_drivers_autoprobe
 };
 
 }  // namespace vfb::broker

@@ -52,6 +52,9 @@ struct Slot {
     nic::VfAttributes attributes;          // proven by the last read-back
     std::vector<std::string> unsupported;  // attributes that the scrub found its driver not to have
     std::optional<pci::Binding> original;  // as it was found, before we bound it
+    // A lease bound it to its kernel driver, and no scrub has taken it back since: whatever uses
+    // it by that driver is what is left of that lease.
+    bool lent_netdev = false;
 };
 
 enum class OwnerKind { connection, process, guest };
@@ -73,9 +76,10 @@ struct DrainTarget {
     [[nodiscard]] std::string str() const;  // `pf:uplink`, `pool:guests`
 };
 
-// descriptors: open files are passed; node: the group's node is lent to the owner's uid; none: the
+// descriptors: open files are passed; node: the group's node is lent to the owner's uid; netdev:
+// the function's own kernel driver makes a network interface of it, which is the owner's; none: the
 // owner has access to the nodes anyway, as libvirt has.
-enum class HandOff { descriptors, node, none };
+enum class HandOff { descriptors, node, netdev, none };
 std::string_view to_string(HandOff hand_off);
 std::optional<HandOff> hand_off_from_string(std::string_view name);
 
@@ -133,6 +137,7 @@ struct LeaseRequest {
     HandOff hand_off = HandOff::descriptors;
     std::optional<std::uint64_t> memory_lock;  // bytes
     std::optional<User> user;                  // absent: the caller itself
+    bool as_tenant = false;  // the pool's limits of attributes hold for root as well
 };
 
 }  // namespace vfb::broker

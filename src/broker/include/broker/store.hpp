@@ -24,6 +24,7 @@ struct StoredSlot {
     SlotKey key;
     std::uint64_t generation = 0;
     std::optional<pci::Binding> original;
+    bool lent_netdev = false;  // as Slot::lent_netdev
 };
 
 // What was found on a PF before it was touched.

@@ -40,10 +40,11 @@ struct LeaseRequest {
     Attributes attributes;
     std::optional<std::string> backend;       // `iommufd`, `group`
     std::optional<std::string> owner;         // `connection`, `process`, `guest`
-    std::optional<std::string> hand_off;      // `descriptors`, `node`, `none`
+    std::optional<std::string> hand_off;      // `descriptors`, `node`, `netdev`, `none`
     std::optional<std::int64_t> memory_lock;  // bytes
     std::optional<std::int64_t> wait_seconds;
     std::optional<ProcessId> process;  // that will use it, if not this one
+    std::optional<bool> as_tenant;     // the pool's limits hold for root as well
 };
 
 // The call's parameters: only what was said is in them.
@@ -53,6 +54,7 @@ struct LeasedFunction {
     std::string address;
     std::int64_t generation = 0;
     std::string node;     // empty when none was lent
+    std::string netdev;   // the same
     UniqueFd descriptor;  // iommufd: the unbound cdev; group: the device. None with hand-off `node`
 };
 
@@ -75,6 +77,8 @@ Result<Lease> lease(Client& client, const LeaseRequest& request);
 // Makes it the process's that uses it, or that one: from now on it ends when that one ends.
 Result<> transfer(Client& client, std::int64_t id,
                   const std::optional<ProcessId>& process = std::nullopt);
+// Gives a lease of this connection to its guest: it stays until it is released.
+Result<> keep(Client& client, std::int64_t id);
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
 
 }  // namespace vfb::client
