@@ -297,6 +297,19 @@ Result<> Broker::settle(LeaseId id, std::vector<LentNode> nodes,
     return {};
 }
 
+Result<> Broker::hand_to(LeaseId id, const ProcessId& process) {
+    const auto it = leases_.find(id);
+    if (it == leases_.end())
+        return fail(Code::not_found, fmt::format("hand over lease {}", id), std::to_string(id),
+                    "there is no such lease", "vfbroker leases");
+    Lease handed = it->second;
+    handed.owner.kind = OwnerKind::process;
+    handed.owner.process = process;
+    VFB_CHECK(store_.put_owner(handed));
+    it->second = std::move(handed);
+    return {};
+}
+
 Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
     const auto it = leases_.find(id);
     const std::string operation = fmt::format("release lease {}", id);

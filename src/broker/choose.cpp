@@ -13,6 +13,9 @@ namespace vfb::broker {
 namespace {
 
 std::string operation_of(const LeaseRequest& request) {
+    if (!request.functions.empty())
+        return fmt::format("lease {} from pool {}", fmt::join(request.functions, ", "),
+                           request.pool);
     return request.count == 1
                ? fmt::format("lease from pool {}", request.pool)
                : fmt::format("lease {} functions from pool {}", request.count, request.pool);
@@ -240,6 +243,72 @@ Result<const Slot*> Broker::slot_with_mac(const LeaseRequest& request,
     return nullptr;
 }
 
+Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) const {
+    const std::string operation = operation_of(request);
+    const std::string address = slot.address->str();
+    if (const DrainTarget* target = drained_by(slot); target != nullptr)
+        return fail(
+            Code::busy, operation, address,
+            fmt::format("{} is drained: nothing of it is leased", target->str()),
+            fmt::format("an administrator ends that with: vfbroker resume {}", target->str()));
+    if (slot.lease) {
+        const Lease& lease = leases_.at(*slot.lease);
+        const std::string guest = lease.guest.empty() ? "" : fmt::format(" for {}", lease.guest);
+        return fail(Code::busy, operation, address,
+                    fmt::format("{} is leased: lease {} of user {}{} (process {})", address,
+                                lease.id, lease.owner.uid, guest, lease.owner.process.pid),
+                    fmt::format("take another function of pool {} (vfbroker list), or end that "
+                                "lease: vfbroker release {}",
+                                slot.pool, lease.id));
+    }
+    if (slot.state == SlotState::clean) return {};
+    const bool passing = slot.state == SlotState::preparing || slot.state == SlotState::dirty;
+    auto refusal = fail(passing || !slot.problem ? Code::busy : slot.problem->code, operation,
+                        address, fmt::format("{} is {}", address, to_string(slot.state)));
+    if (slot.problem) return std::unexpected(std::move(refusal).error().because(*slot.problem));
+    refusal.error().hint = fmt::format("vfbroker show {}", address);
+    return refusal;
+}
+
+Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request) const {
+    std::vector<const Slot*> named;
+    for (const pci::Address& address : request.functions) {
+        const Slot* slot = find_at(address);
+        if (slot == nullptr || slot->pool != request.pool)
+            return fail(Code::not_found, operation_of(request), address.str(),
+                        slot == nullptr ? fmt::format("{} is in no pool", address)
+                                        : fmt::format("{} is in pool {}", address, slot->pool),
+                        "vfbroker list");
+        if (std::ranges::find(named, slot) != named.end())
+            return fail(Code::invalid, operation_of(request), address.str(),
+                        fmt::format("{} is named twice", address));
+        VFB_CHECK(refuse_taken(request, *slot));
+        named.push_back(slot);
+    }
+    for (const auto& [key, slot] : slots_) {
+        const auto shares = [&](const Slot* other) { return other->group == slot.group; };
+        if (!slot.group || std::ranges::find(named, &slot) != named.end()) continue;
+        if (const auto it = std::ranges::find_if(named, shares); it != named.end())
+            return fail(Code::not_viable, operation_of(request), (*it)->address->str(),
+                        fmt::format("the IOMMU cannot tell {} from {} in group {}, so they are "
+                                    "leased together or not at all",
+                                    *(*it)->address, *slot.address, *slot.group),
+                        fmt::format("name {} as well: vfbroker explain {}", *slot.address,
+                                    *(*it)->address));
+    }
+    return named;
+}
+
+namespace {
+
+void take(Choice& choice, const Slot& slot, const LeaseRequest& request) {
+    choice.slots.push_back(slot.key);
+    const bool as_it_is = nic::overlay(slot.attributes, request.attributes) == slot.attributes;
+    choice.to_write.push_back(as_it_is ? nic::VfAttributes{} : request.attributes);
+}
+
+}  // namespace
+
 Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
                               const vfio::Support& support) const {
     const PoolConfig* pool = config_.find_pool(request.pool);
@@ -256,6 +325,16 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     VFB_TRY(choice.memory_lock, bounded_memory_lock(request, caller, memory_lock_max(*pool)));
     VFB_TRY(choice.backend, pick_backend(request, *pool, support));
 
+    if (!request.functions.empty()) {
+        VFB_TRY(const auto named, named_slots(request));
+        for (const Slot* slot : named) take(choice, *slot, request);
+        if (wanted_slot != nullptr && wanted_slot != named.front())
+            return fail(Code::busy, operation_of(request), pool->name,
+                        fmt::format("MAC address {} belongs to {}", request.attributes.mac->str(),
+                                    wanted_slot->address->str()),
+                        "choose another, or leave it out");
+        return choice;
+    }
     std::vector<Unit> free_units;
     std::size_t too_large = 0;
     for (Unit& unit : units_of(slots_, pool->name)) {
@@ -269,12 +348,7 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     }
     for (const Unit& unit : prefer_one_node(std::move(free_units), request.count)) {
         if (choice.slots.size() + unit.size() > request.count) continue;
-        for (const Slot* slot : unit) {
-            choice.slots.push_back(slot->key);
-            nic::VfAttributes wanted = nic::overlay(slot->attributes, request.attributes);
-            choice.to_write.push_back(wanted == slot->attributes ? nic::VfAttributes{}
-                                                                 : request.attributes);
-        }
+        for (const Slot* slot : unit) take(choice, *slot, request);
     }
     if (choice.slots.size() == request.count) return choice;
     if (too_large != 0)

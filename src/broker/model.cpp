@@ -28,9 +28,10 @@ constexpr Names<OwnerKind, 3> kOwners{{
     {OwnerKind::process, "process"},
     {OwnerKind::guest, "guest"},
 }};
-constexpr Names<HandOff, 2> kHandOffs{{
+constexpr Names<HandOff, 3> kHandOffs{{
     {HandOff::descriptors, "descriptors"},
     {HandOff::node, "node"},
+    {HandOff::none, "none"},
 }};
 
 template <class E, std::size_t N>

@@ -95,7 +95,7 @@ struct Store::Impl {
 
     std::unique_ptr<sqlite3, sqlite::Close> db;
     std::optional<Statement> begin, commit, rollback;
-    std::optional<Statement> put_lease, put_function, put_node, settle, update_function,
+    std::optional<Statement> put_lease, put_function, put_node, settle, put_owner, update_function,
         delete_nodes, remove_lease;
     std::optional<Statement> put_slot, put_generation, put_pf, remove_pf;
     std::optional<Statement> put_drained, remove_drained, put_resize, remove_resize;
@@ -155,6 +155,7 @@ void Store::Impl::prepare() {
         d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
     settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
+    put_owner.emplace(d, "UPDATE lease SET owner=?,pid=?,start_time=? WHERE id=?");
     update_function.emplace(d,
                             "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
                             "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=?,"
@@ -260,6 +261,15 @@ Result<> Store::put_lease(const Lease& lease) {
 
 Result<> Store::settle_lease(const Lease& lease) {
     return impl_->transaction([&] { return impl_->rewrite_lease(lease); });
+}
+
+Result<> Store::put_owner(const Lease& lease) {
+    return impl_->put_owner->start()
+        .bind(to_string(lease.owner.kind))
+        .bind(std::int64_t{lease.owner.process.pid})
+        .bind(static_cast<std::int64_t>(lease.owner.process.start_time))
+        .bind(lease.id)
+        .run();
 }
 
 Result<> Store::remove_lease(LeaseId id) {

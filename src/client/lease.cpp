@@ -109,6 +109,7 @@ Result<> check_hand_off(const Lease& lease, const Json& object) {
 Json to_json(const LeaseRequest& request) {
     Json object = {{"pool", request.pool}};
     put(object, "count", request.count);
+    if (!request.functions.empty()) object["functions"] = request.functions;
     put(object, "guest", request.guest);
     if (auto attributes = to_json(request.attributes); !attributes.empty())
         object["attributes"] = std::move(attributes);
@@ -150,6 +151,12 @@ Result<Lease> read_lease(Reply reply) {
 Result<Lease> lease(Client& client, const LeaseRequest& request) {
     VFB_TRY(auto reply, client.call("Lease", to_json(request)));
     return read_lease(std::move(reply));
+}
+
+Result<> hand_over(Client& client, std::int64_t id, std::int64_t generation, std::int64_t process) {
+    VFB_CHECK(
+        client.call("HandOver", {{"lease", id}, {"generation", generation}, {"process", process}}));
+    return {};
 }
 
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation) {

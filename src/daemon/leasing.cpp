@@ -151,6 +151,7 @@ void Leasing::open_descriptors(const GrantingPtr& g) {
     g->granted.id = g->id;
     g->granted.devices.resize(lease->functions.size());
     g->granted.nodes.resize(lease->functions.size());
+    if (lease->hand_off == broker::HandOff::none) return hand_over(g, std::vector<LentNode>{});
     if (lease->hand_off == broker::HandOff::node) {
         auto nodes = lend_nodes(*g);
         hand_over(g, std::move(nodes));
@@ -242,8 +243,10 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
 }
 
 Result<> Leasing::raise_memory_lock(const Granting& g) const {
-    // A guest's lease is used by a process that is not there yet.
-    if (g.choice.request.owner == OwnerKind::guest && !g.choice.request.memory_lock) return {};
+    // Used by another process than the caller, which may not be there yet.
+    const bool by_another = g.choice.request.owner == OwnerKind::guest ||
+                            g.choice.request.hand_off == broker::HandOff::none;
+    if (by_another && !g.choice.request.memory_lock) return {};
     const pid_t pid = g.caller.process.pid;
     const std::string operation = fmt::format("raise the memory-lock limit of process {}", pid);
     // The pidfd is opened before and checked after: the limit reached that process or none.
@@ -346,6 +349,29 @@ Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
     log(Level::info, "lease {} ended: released by uid {}", id, caller.uid);
     take_back(ended);
     return {};
+}
+
+Result<> Leasing::hand_to(LeaseId id, std::optional<std::uint64_t> generation, pid_t pid,
+                          const broker::Caller& caller) {
+    const std::string operation = fmt::format("hand over lease {} to process {}", id, pid);
+    if (caller.uid != 0)
+        return fail(Code::denied, operation, std::to_string(id), "only root may do this");
+    const Lease* lease = broker_.find_lease(id);
+    if (lease == nullptr || !lease->settled ||
+        (generation && lease->functions.front().generation != *generation))
+        return fail(Code::not_found, operation, std::to_string(id), "there is no such lease",
+                    "vfbroker leases");
+    auto process = identify_process(root_.proc(), pid);
+    if (!process)
+        return fail(Code::not_found, operation, std::to_string(pid), "that process has ended");
+    VFB_TRY(auto pidfd, open_pidfd(root_.proc(), *process));
+    const OwnerKind before = lease->owner.kind;
+    VFB_CHECK(broker_.hand_to(id, *process));
+    if (before == OwnerKind::connection) fd_store_.remove(FdStore::connection_name(id));
+    if (before == OwnerKind::process) fd_store_.remove(FdStore::process_name(id));
+    fd_store_.put(FdStore::process_name(id), pidfd.get());
+    log(Level::info, "lease {} is process {}'s ({}) now", id, pid, process_name(root_.proc(), pid));
+    return watch_process(id, std::move(pidfd));
 }
 
 void Leasing::adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {

@@ -45,6 +45,9 @@ public:
     // Ends a lease on request.
     Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
                      const broker::Caller& caller);
+    // Makes it that process's: it ends with it. Root only.
+    Result<> hand_to(broker::LeaseId id, std::optional<std::uint64_t> generation, pid_t pid,
+                     const broker::Caller& caller);
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);

@@ -23,10 +23,24 @@ constexpr unsigned kMaxWait = 24 * 3600;
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
 
+// The functions that a lease is asked for by their addresses; then their number is the count.
+bool read_functions(const Json& json, broker::LeaseRequest& wanted) {
+    if (json.is_null()) return true;
+    if (!json.is_array() || json.empty() || json.size() > kMaxCount) return false;
+    for (const Json& text : json) {
+        if (!text.is_string()) return false;
+        const auto address = pci::Address::parse(text.get<std::string>());
+        if (!address) return false;
+        wanted.functions.push_back(*address);
+    }
+    wanted.count = static_cast<unsigned>(wanted.functions.size());
+    return true;
+}
+
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 18> kMethods{{
+    static constexpr std::array<std::pair<std::string_view, Method>, 19> kMethods{{
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
@@ -38,6 +52,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Diagnose", &Service::diagnose},
         {"io.vfbroker.Lease", &Service::lease},
         {"io.vfbroker.Release", &Service::release},
+        {"io.vfbroker.HandOver", &Service::hand_over},
         {"io.vfbroker.Reload", &Service::reload},
         {"io.vfbroker.Plan", &Service::plan},
         {"io.vfbroker.Apply", &Service::apply},
@@ -186,6 +201,7 @@ void Service::lease(const Request& request) {
     wanted.pool = parameters.text("pool");
     wanted.count =
         static_cast<unsigned>(parameters.optional_number("count", 1, UINT16_MAX).value_or(1));
+    const Json functions = parameters.any("functions");
     wanted.guest = parameters.optional_text("guest").value_or("");
     const Json attributes = parameters.any("attributes");
     wanted.backend = parameters.word<vfio::Backend>("backend", vfio::backend_from_string);
@@ -197,6 +213,7 @@ void Service::lease(const Request& request) {
     const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
     if (!accepted(request, parameters)) return;
     if (wanted.guest.size() > kMaxGuestName) return refuse_parameter(request, "guest");
+    if (!read_functions(functions, wanted)) return refuse_parameter(request, "functions");
     auto parsed = attributes_from_json(attributes);
     if (!parsed) return refuse(request, parsed.error());
     wanted.attributes = *parsed;
@@ -228,6 +245,18 @@ void Service::release(const Request& request) {
     const auto released =
         leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller);
     if (!released) return refuse(request, released.error());
+    succeed(request, Json::object());
+}
+
+void Service::hand_over(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const auto id = parameters.number("lease", 0, INT64_MAX);
+    const auto generation = parameters.optional_number("generation", 0, INT64_MAX);
+    const auto pid = parameters.number("process", 1, INT32_MAX);
+    if (!accepted(request, parameters)) return;
+    const auto done = leasing_.hand_to(static_cast<broker::LeaseId>(id), generation,
+                                       static_cast<pid_t>(pid), request.caller);
+    if (!done) return refuse(request, done.error());
     succeed(request, Json::object());
 }
 

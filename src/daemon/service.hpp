@@ -67,6 +67,7 @@ private:
     void diagnose(const Request& request, const doctor::DaemonFacts& facts);
     void lease(const Request& request);
     void release(const Request& request);
+    void hand_over(const Request& request);
     void reload(const Request& request);
     void plan(const Request& request);
     void apply(const Request& request);

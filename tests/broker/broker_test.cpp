@@ -197,6 +197,56 @@ TEST_F(BrokerTest, FunctionsOfOneGroupGoTogetherOrNotAtAll) {
     EXPECT_EQ(choose(kRoot, request)->slots.size(), 2U);
 }
 
+TEST_F(BrokerTest, FunctionsThatAreNamedAndNoOthers) {
+    LeaseRequest request;
+    request.pool = "guests";
+    request.functions = {vf(1)};
+    ASSERT_TRUE(choose(kRoot, request));
+    EXPECT_THAT(choose(kRoot, request)->slots, testing::ElementsAre(key(1)));
+    request.guest = "db";
+    ASSERT_TRUE(broker->begin(*choose(kRoot, request), kRoot, 1));
+    const auto leased = choose(kRoot, request);
+    EXPECT_EQ(leased.error().code, Code::busy);
+    EXPECT_THAT(leased.error().message(), HasSubstr("is leased: lease 1 of user 0 for db"));
+    EXPECT_THAT(leased.error().hint, HasSubstr("vfbroker release 1"));
+    request.functions = {vf(0), vf(0)};
+    request.count = 2;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::invalid);
+    request.functions = {*pci::Address::parse("0000:77:00.0")};
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::not_found);
+    broker->mark_dirty(key(0), fail(Code::busy, "scrub", "0000:01:10.0", "held").error());
+    request.functions = {vf(0)};
+    request.count = 1;
+    EXPECT_EQ(choose(kRoot, request).error().code, Code::busy);
+    EXPECT_THAT(choose(kRoot, request).error().message(), HasSubstr("is dirty"));
+}
+
+TEST_F(BrokerTest, NamedFunctionsAreAWholeIommuGroup) {
+    broker->lose(key(0), {}).value();
+    broker->lose(key(1), {}).value();
+    for (unsigned i = 0; i < 2; ++i) {
+        broker->locate(key(i), vf(i), 5, 0);
+        clean(i);
+    }
+    LeaseRequest request;
+    request.functions = {vf(0)};
+    const auto alone = choose(kRoot, request);
+    EXPECT_EQ(alone.error().code, Code::not_viable);
+    EXPECT_THAT(alone.error().hint, HasSubstr("name " + vf(1).str() + " as well"));
+    request.functions = {vf(1), vf(0)};
+    request.count = 2;
+    EXPECT_THAT(choose(kRoot, request)->slots, testing::ElementsAre(key(1), key(0)));
+}
+
+TEST_F(BrokerTest, ALeaseIsHandedToAnotherProcess) {
+    const LeaseId id = take(kRoot);
+    const ProcessId qemu{.pid = 4711, .start_time = 42};
+    ASSERT_TRUE(broker->hand_to(id, qemu));
+    EXPECT_EQ(broker->find_lease(id)->owner.kind, OwnerKind::process);
+    EXPECT_EQ(broker->find_lease(id)->owner.process, qemu);
+    EXPECT_EQ(broker->hand_to(id + 1, qemu).error().code, Code::not_found);
+}
+
 TEST_F(BrokerTest, FunctionsOfOneNumaNodeArePreferred) {
     broker->locate(key(0), vf(0), 20, 0);
     broker->locate(key(1), vf(1), 21, 1);

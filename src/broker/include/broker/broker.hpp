@@ -103,6 +103,8 @@ public:
     // The owner has (or is about to have) everything: nodes lent, attributes as read back.
     Result<> settle(LeaseId id, std::vector<LentNode> nodes,
                     const std::vector<nic::VfAttributes>& attributes);
+    // From now on it is that process's, and ends with it.
+    Result<> hand_to(LeaseId id, const ProcessId& process);
     // Ends it: its slots become `preparing` and must be scrubbed. Returns what it was, so that lent
     // nodes can be taken back. `generation`, if given, must be that of its first function.
     Result<Lease> end(LeaseId id, std::optional<std::uint64_t> generation = std::nullopt);
@@ -156,6 +158,10 @@ private:
     // not.
     [[nodiscard]] Result<const Slot*> slot_with_mac(const LeaseRequest& request,
                                                     const PoolConfig& pool) const;
+    // Why a function that was asked for by its address cannot be had now.
+    [[nodiscard]] Result<> refuse_taken(const LeaseRequest& request, const Slot& slot) const;
+    // The slots that the request names, all of them free, and whole IOMMU groups of them.
+    [[nodiscard]] Result<std::vector<const Slot*>> named_slots(const LeaseRequest& request) const;
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
 
     Store store_;

@@ -73,8 +73,9 @@ struct DrainTarget {
     [[nodiscard]] std::string str() const;  // `pf:uplink`, `pool:guests`
 };
 
-// descriptors: open files are passed; node: the group's node is lent to the owner's uid.
-enum class HandOff { descriptors, node };
+// descriptors: open files are passed; node: the group's node is lent to the owner's uid; none: the
+// owner has access to the nodes anyway, as libvirt has.
+enum class HandOff { descriptors, node, none };
 std::string_view to_string(HandOff hand_off);
 std::optional<HandOff> hand_off_from_string(std::string_view name);
 
@@ -118,6 +119,7 @@ struct Caller {
 struct LeaseRequest {
     std::string pool;
     unsigned count = 1;
+    std::vector<pci::Address> functions;  // these, as many as `count`; empty: any of the pool
     std::string guest;
     nic::VfAttributes attributes;
     std::optional<vfio::Backend> backend;

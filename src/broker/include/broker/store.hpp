@@ -70,6 +70,8 @@ public:
     // A lease and the generations of its slots, in one transaction.
     Result<> put_lease(const Lease& lease);
     Result<> settle_lease(const Lease& lease);
+    // Who owns it from now on.
+    Result<> put_owner(const Lease& lease);
     Result<> remove_lease(LeaseId id);
     Result<> put_slot(const StoredSlot& slot);
     Result<> put_pf(const StoredPf& pf);

@@ -34,11 +34,12 @@ struct Attributes {
 struct LeaseRequest {
     std::string pool;
     std::optional<std::int64_t> count;
+    std::vector<std::string> functions;  // these, and not any `count`
     std::optional<std::string> guest;
     Attributes attributes;
     std::optional<std::string> backend;       // `iommufd`, `group`
     std::optional<std::string> owner;         // `connection`, `process`, `guest`
-    std::optional<std::string> hand_off;      // `descriptors`, `node`
+    std::optional<std::string> hand_off;      // `descriptors`, `node`, `none`
     std::optional<std::int64_t> memory_lock;  // bytes
     std::optional<std::int64_t> wait_seconds;
 };
@@ -69,6 +70,8 @@ struct Lease {
 Result<Lease> read_lease(Reply reply);
 
 Result<Lease> lease(Client& client, const LeaseRequest& request);
+// Makes it that process's: from now on it ends when that one ends.
+Result<> hand_over(Client& client, std::int64_t id, std::int64_t generation, std::int64_t process);
 Result<> release(Client& client, std::int64_t id, std::optional<std::int64_t> generation);
 
 }  // namespace vfb::client
