@@ -78,6 +78,26 @@ std::vector<std::string> device_words(Format format, const std::vector<client::L
     return format == Format::qemu ? qemu_words(leases, joined) : dpdk_words(leases, joined);
 }
 
+std::string libvirt_hostdevs(const std::vector<client::Lease>& leases) {
+    std::string xml;
+    for (const auto& lease : leases) {
+        for (const auto& function : lease.functions) {
+            // 0000:01:10.0: the daemon writes them no other way.
+            const std::string_view address = function.address;
+            const auto colon = address.find(':');
+            xml += fmt::format(
+                "<hostdev mode='subsystem' type='pci' managed='no'>\n"
+                "  <source>\n"
+                "    <address domain='0x{}' bus='0x{}' slot='0x{}' function='0x{}'/>\n"
+                "  </source>\n"
+                "</hostdev>\n",
+                address.substr(0, colon), address.substr(colon + 1, 2),
+                address.substr(colon + 4, 2), address.substr(colon + 7));
+        }
+    }
+    return xml;
+}
+
 std::string shell_line(const std::vector<std::string>& words) {
     std::string line;
     for (const auto& word : words) {

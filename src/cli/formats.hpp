@@ -22,6 +22,8 @@ Format format_for(std::string_view program);
 // device.
 std::vector<std::string> device_words(Format format, const std::vector<client::Lease>& leases,
                                       const std::vector<std::string>& options);
+// <hostdev> elements of a libvirt domain.
+std::string libvirt_hostdevs(const std::vector<client::Lease>& leases);
 // The words as one line for a shell, quoted where it must be.
 std::string shell_line(const std::vector<std::string>& words);
 

@@ -33,7 +33,7 @@ std::string instructions(const std::vector<client::Lease>& leases) {
                        lease.generation());
 }
 
-Result<int> take(const Context& context, client::LeaseRequest request) {
+Result<int> take(const Context& context, client::LeaseRequest request, const std::string& format) {
     request.owner = "guest";
     request.hand_off = "node";
     VFB_TRY(auto client, context.connect());
@@ -44,6 +44,7 @@ Result<int> take(const Context& context, client::LeaseRequest request) {
     std::vector<client::Lease> leases;
     VFB_TRY(auto lease, client::lease(client, request));
     leases.push_back(std::move(lease));
+    if (format == "libvirt") return print(libvirt_hostdevs(leases));
     return print(describe(leases.front()) + instructions(leases));
 }
 
@@ -61,9 +62,13 @@ void add_lease_command(CLI::App& app, Context& context) {
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
     add_lease_options(*lease_app, *request);
+    auto format = std::make_shared<std::string>();
+    lease_app->add_option("--format", *format, "Print it as the program wants it")
+        ->check(CLI::IsMember({"libvirt"}).description(""))
+        ->type_name("libvirt");
     context.add_json_option(*lease_app);
-    lease_app->callback([&context, request] {
-        context.action = [&context, request] { return take(context, *request); };
+    lease_app->callback([&context, request, format] {
+        context.action = [&context, request, format] { return take(context, *request, *format); };
     });
 }
 

@@ -37,6 +37,17 @@ private:
     int functions_ = 0;
 };
 
+TEST(Formats, LibvirtHostdev) {
+    Leases leases;
+    leases.add("group", -1, {-1});
+    EXPECT_EQ(libvirt_hostdevs(leases.leases),
+              "<hostdev mode='subsystem' type='pci' managed='no'>\n"
+              "  <source>\n"
+              "    <address domain='0x0000' bus='0x01' slot='0x10' function='0x0'/>\n"
+              "  </source>\n"
+              "</hostdev>\n");
+}
+
 TEST(Formats, QemuIommufd) {
     Leases all;
     all.add("iommufd", 901, {902, 903}).add("iommufd", 904, {905});
