@@ -28,9 +28,10 @@ owner 'pci/pci\.h' pci/
 owner 'sqlite3\.h' src/broker/
 owner 'nlohmann/' src/proto/
 owner 'toml\+\+' src/broker/
+owner 'libxml/' src/plugins/libvirt/
 
-refuse 'the CLI and the client library speak to the daemon, and share nothing with it but src/base and src/proto' \
-    '^ *# *include *[<"](pci|iommu|vfio|nic|broker|doctor|daemon)/' src/cli src/client
+refuse 'the CLI, plugins and the client library speak to the daemon, and share nothing with it but src/base and src/proto' \
+    '^ *# *include *[<"](pci|iommu|vfio|nic|broker|doctor|daemon)/' src/cli src/client src/plugins
 refuse 'doctor looks on: the daemon uses it, and nothing below does' \
     '^ *# *include *[<"]doctor/' "${code[@]}" ':!src/doctor/' ':!src/daemon/' ':!tests/'
 
