@@ -155,7 +155,7 @@ Result<> read_attribute(std::string_view name, const std::string& value, const s
             const auto number = parse_number(value);
             if (!number || *number < 0 || *number > INT32_MAX)
                 return wrong(subject, name, fmt::format("is \"{}\", and no number", value));
-            attributes.*entry.member = *number;
+            attributes.*entry.member = number;
             return {};
         }
     for (const auto& entry : kSwitches)
