@@ -39,8 +39,7 @@ bool has_known_uses(const pci::Function& function) {
 void check_host_use(const Explanation& e, Report& report) {
     if (e.function.is_bridge())
         return report.pass("a bridge is used by what is below it, each function for itself");
-    if (e.function.driver && !pci::is_vfio_driver(e.function.driver) &&
-        !has_known_uses(e.function))
+    if (e.function.driver && !pci::is_vfio_driver(e.function.driver) && !has_known_uses(e.function))
         return report.note(fmt::format("what {} uses it for is not known: only uses of networks "
                                        "and disks are",
                                        *e.function.driver),
