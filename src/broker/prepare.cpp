@@ -84,6 +84,9 @@ Result<> DeviceWork::prepare_vfs(const PreparePfRequest& request, PreparedPf& pr
 Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     PreparedPf prepared;
     Undo undo([](const Error&) {});  // what cannot be undone stands in the error that is returned
+    // A driver that is bound may be probing still, and there is no network interface before that
+    // ends. The kernel locks the device meanwhile, and this reading waits for the lock.
+    (void)root_.sys().read(fmt::format("bus/pci/devices/{}/sriov_numvfs", request.pf));
     VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
     Result<> switched;
     if (request.eswitch_mode) {

@@ -358,16 +358,17 @@ void Hardware::lose_slot(const SlotKey& key, Error why) {
 
 void Hardware::on_world_change(const pci::Address& address, const pci::Function* before,
                                const pci::Function* now) {
-    const auto pf_address = [](const pci::Function* f) {
-        return f == nullptr ? std::nullopt : f->is_pf() ? std::optional(f->address) : f->physfn;
-    };
-    const auto pf = now != nullptr ? pf_address(now) : pf_address(before);
+    // What makes a function a PF or a VF goes before the function itself does, and may have gone
+    // from what was read last.
+    auto pf = address;
+    for (const auto* function : {before, now})
+        if (function != nullptr && function->physfn) pf = *function->physfn;
     std::vector<std::string> concerned;
     for (auto& [name, status] : pfs_)
-        if (pf && status.address == *pf) concerned.push_back(name);
+        if (status.address == pf) concerned.push_back(name);
     for (const std::string& name : concerned) {
         PfStatus& status = pfs_[name];
-        if (now == nullptr && address == *pf) {
+        if (now == nullptr && address == pf) {
             status.problem = fail(Code::lost, fmt::format("use PF {} at {}", name, address), name,
                                   "it was removed from the machine",
                                   "it gets its configuration again when it comes back")

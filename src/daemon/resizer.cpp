@@ -13,7 +13,6 @@ namespace vfb::daemon {
 namespace {
 
 using namespace std::chrono_literals;
-using broker::SlotKey;
 using broker::SlotState;
 
 // Removing takes 1 s, creating 100 ms and more; both wait for the lock of the PCI bus.

@@ -144,6 +144,8 @@ void World::store(pci::Function function) {
     if (it->second == function) return;
     const pci::Function before = std::exchange(it->second, std::move(function));
     ++version_;
+    // A VF that is going loses its PF first, which then has one VF less and does not say so.
+    if (before.physfn && it->second.physfn != before.physfn) dirty_.insert(*before.physfn);
     if (on_change_) on_change_(address, &before, &it->second);
 }
 

@@ -21,7 +21,7 @@ using Level = Finding::Level;
 void check_driver(const Explanation& e, Report& report) {
     const auto& driver = e.function.driver;
     if (!driver) return report.pass("it is bound to no driver");
-    if (pci::is_vfio_driver(*driver) || e.function.is_bridge() || e.function.is_pf())
+    if (pci::is_vfio_driver(driver) || e.function.is_bridge() || e.function.is_pf())
         return report.pass("it is bound to " + *driver);
     report.note(fmt::format("it is bound to {}, a driver of the host", *driver),
                 "for a VF, vfbroker changes that as soon as a pool has it and the host does not "
@@ -39,8 +39,7 @@ bool has_known_uses(const pci::Function& function) {
 void check_host_use(const Explanation& e, Report& report) {
     if (e.function.is_bridge())
         return report.pass("a bridge is used by what is below it, each function for itself");
-    if (e.function.driver && !pci::is_vfio_driver(*e.function.driver) &&
-        !has_known_uses(e.function))
+    if (e.function.driver && !pci::is_vfio_driver(e.function.driver) && !has_known_uses(e.function))
         return report.note(fmt::format("what {} uses it for is not known: only uses of networks "
                                        "and disks are",
                                        *e.function.driver),
