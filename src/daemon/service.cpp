@@ -197,7 +197,7 @@ void Service::lease(const Request& request) {
     const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
     if (!accepted(request, parameters)) return;
     if (wanted.guest.size() > kMaxGuestName) return refuse_parameter(request, "guest");
-    auto parsed = attributes_from_json(attributes);
+    auto parsed = asked_attributes_from_json(attributes);
     if (!parsed) return refuse(request, parsed.error());
     wanted.attributes = *parsed;
     if (wanted.hand_off == broker::HandOff::descriptors && wanted.count > kMaxCount)
