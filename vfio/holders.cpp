@@ -36,9 +36,14 @@ Result<Wanted> what_to_find(const SysRoot& root, const pci::Address& address) {
     wanted.address = address.str();
     wanted.devices = root.dev().path() + "/";
     std::vector<std::string> nodes;
-    const auto found = find_nodes(root, address);
+    VFB_TRY(const auto found, nodes_if_bound(root, address));
     if (found && found->cdev) nodes.push_back(*found->cdev);
-    VFB_TRY(const auto group, group_node(root, address));
+    std::optional<std::string> group;
+    if (found) {
+        group = found->group;
+    } else {
+        VFB_TRY(group, group_node(root, address));
+    }
     if (group) nodes.push_back(*group);
     for (const std::string& node : nodes) {
         wanted.paths.push_back(root.dev().path(node));
@@ -46,8 +51,9 @@ Result<Wanted> what_to_find(const SysRoot& root, const pci::Address& address) {
             wanted.numbers.push_back(*number);
     }
     // Unbinding a function that is held takes its driver link and its cdev's name away, and waits.
+    if (found || !group) return wanted;
     const auto driver = root.sys().link_name("bus/pci/devices/" + wanted.address + "/driver");
-    wanted.deleted_cdevs = !found && group && driver && !driver->has_value();
+    wanted.deleted_cdevs = driver && !driver->has_value();
     return wanted;
 }
 

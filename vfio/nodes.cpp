@@ -53,8 +53,14 @@ bool is_noiommu(const std::string& node) {
 }
 
 Result<Nodes> find_nodes(const SysRoot& root, const pci::Address& address) {
+    VFB_TRY(auto nodes, nodes_if_bound(root, address));
+    if (!nodes) return not_bound(root.sys(), address);
+    return std::move(*nodes);
+}
+
+Result<std::optional<Nodes>> nodes_if_bound(const SysRoot& root, const pci::Address& address) {
     VFB_TRY(const auto name, vfio_name(root.sys(), address));
-    if (!name) return not_bound(root.sys(), address);
+    if (!name) return std::nullopt;
     Nodes nodes;
     // `dev` is its number as a character device: only there with VFIO_DEVICE_CDEV.
     const std::string node = "vfio/devices/" + *name;

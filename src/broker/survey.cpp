@@ -30,24 +30,30 @@ Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) co
         survey.drivers.push_back(binding.driver);
     }
     if (survey.vfs.size() != wanted) {
-        VFB_TRY(survey.in_use, in_use(survey.vfs));
+        VFB_TRY(survey.in_use, in_use(survey.vfs, survey.drivers));
     }
     VFB_TRY(survey.attributes, read_attributes(pf));
     return survey;
 }
 
 Result<std::map<pci::Address, std::vector<Use>>> DeviceWork::in_use(
-    const std::vector<pci::Address>& vfs) const {
-    VFB_TRY(const auto functions, read_functions(vfs));
+    const std::vector<pci::Address>& vfs,
+    const std::vector<std::optional<std::string>>& drivers) const {
+    // Only what has a driver of the kernel can have links and disks, and reading all of a function
+    // is most of the cost.
+    std::vector<pci::Address> driven;
+    for (std::size_t i = 0; i < vfs.size(); ++i)
+        if (drivers[i] && !pci::is_vfio_driver(drivers[i])) driven.push_back(vfs[i]);
+    VFB_TRY(const auto functions, read_functions(driven));
     VFB_TRY(auto uses, uses_in_the_way(functions));
     VFB_TRY(const auto holders, vfio::find_holders(root_, vfs));
     std::map<pci::Address, std::vector<Use>> found;
-    for (std::size_t i = 0; i < vfs.size(); ++i) {
+    for (std::size_t i = 0; i < driven.size(); ++i)
+        if (!uses[i].empty()) found.emplace(driven[i], std::move(uses[i]));
+    for (std::size_t i = 0; i < vfs.size(); ++i)
         if (!holders[i].empty())
-            uses[i].push_back(
+            found[vfs[i]].push_back(
                 {.kind = "vfio", .text = vfio::describe(holders[i]) + " has it open"});
-        if (!uses[i].empty()) found.emplace(vfs[i], std::move(uses[i]));
-    }
     return found;
 }
 

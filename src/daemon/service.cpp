@@ -234,7 +234,7 @@ void Service::lease(const Request& request) {
         wanted.user = *user;
     }
     if (!read_functions(functions, wanted)) return refuse_parameter(request, "functions");
-    auto parsed = attributes_from_json(attributes);
+    auto parsed = asked_attributes_from_json(attributes);
     if (!parsed) return refuse(request, parsed.error());
     wanted.attributes = *parsed;
     if (wanted.hand_off == broker::HandOff::descriptors && wanted.count > kMaxCount)

@@ -41,13 +41,7 @@ Result<> read_word(const Json& value, const std::string& name, const char* words
 
 Result<> read_mac(const Json& value, nic::VfAttributes& attributes) {
     if (!value.is_string()) return bad_attribute("mac", value.dump() + " is not text");
-    VFB_TRY(const auto mac, nic::MacAddress::parse(value.get<std::string>()));
-    if (mac.is_multicast())
-        return bad_attribute("mac",
-                             mac.str() + " is a multicast address, which no sender can have");
-    if (mac.is_zero())
-        return bad_attribute("mac", "an all-zero address makes drivers choose a random one");
-    attributes.mac = mac;
+    VFB_TRY(attributes.mac, nic::MacAddress::parse(value.get<std::string>()));
     return {};
 }
 
@@ -202,10 +196,21 @@ Result<nic::VfAttributes> attributes_from_json(const Json& json) {
         if (value.is_null()) continue;
         const auto& readers = attribute_readers();
         const auto* const reader =
-            std::ranges::find(readers, name, [](const auto& r) { return std::string(r.first); });
+            std::ranges::find(readers, name, [](const auto& r) { return r.first; });
         if (reader == readers.end()) return bad_attribute(name, "there is no such attribute");
         VFB_CHECK(reader->second(value, attributes));
     }
+    return attributes;
+}
+
+Result<nic::VfAttributes> asked_attributes_from_json(const Json& json) {
+    VFB_TRY(const auto attributes, attributes_from_json(json));
+    if (!attributes.mac) return attributes;
+    if (attributes.mac->is_multicast())
+        return bad_attribute(
+            "mac", attributes.mac->str() + " is a multicast address, which no sender can have");
+    if (attributes.mac->is_zero())
+        return bad_attribute("mac", "an all-zero address makes drivers choose a random one");
     return attributes;
 }
 

@@ -18,6 +18,9 @@ using proto::Json;
 Json to_json(const nic::VfAttributes& attributes);
 // Code::invalid names the field at fault; unknown fields are refused.
 Result<nic::VfAttributes> attributes_from_json(const Json& json);
+// Of a client: refuses as well what no VF can be asked to have. A worker's may be so, as the MAC
+// address of a VF that never was given one is all zeros with many drivers.
+Result<nic::VfAttributes> asked_attributes_from_json(const Json& json);
 
 Json to_json(const pci::Bar& bar);
 Json to_json(const pci::Netdev& netdev);

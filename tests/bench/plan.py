@@ -38,11 +38,14 @@ def network_of(number, pf):
     (device / "sriov_numvfs").write_text(str(VFS), encoding="ascii")
     real = next((device / "net").iterdir())
     made = next((pf / "net").iterdir())
-    made.rename(made.with_name(real.name))
-    # Files of the generated host share their contents.
-    index = made.with_name(real.name) / "ifindex"
-    index.unlink()
-    index.write_bytes((real / "ifindex").read_bytes())
+    made = made.rename(made.with_name(real.name))
+    replace(made / "ifindex", (real / "ifindex").read_text(encoding="ascii"))
+
+
+def replace(path, text):
+    """Files of the generated host share their contents."""
+    path.unlink()
+    path.write_text(text, encoding="ascii")
 
 
 def make_host(build):
@@ -52,11 +55,18 @@ def make_host(build):
     for number, pf in enumerate(pfs, 1):
         if (pf / "net").exists():
             network_of(number, pf)
-    # The groups' nodes, so that there is something to look for in every process.
-    os.makedirs("/dev/vfio", exist_ok=True)
-    for number, link in enumerate(sorted(DEVICES.glob("*/physfn"))):
-        group = (link.parent / "iommu_group").resolve().name
-        os.mknod(f"/dev/vfio/{group}", 0o600 | stat.S_IFCHR, os.makedev(511, number))
+    # An interface that is up would be the host's own, and its VF kept as it is.
+    vfs = [link.parent for link in DEVICES.glob("*/physfn")]
+    for flags in (path for vf in vfs for path in vf.glob("net/*/flags")):
+        replace(flags, "0x1002\n")
+    # The groups' nodes, so that there is something to look for in every process; those that the
+    # machine itself has are of other functions.
+    nodes = pathlib.Path("/dev/vfio")
+    nodes.mkdir(exist_ok=True)
+    groups = {(vf / "iommu_group").resolve().name for vf in vfs}
+    for number, group in enumerate(sorted(groups)):
+        (nodes / group).unlink(missing_ok=True)
+        os.mknod(nodes / group, 0o600 | stat.S_IFCHR, os.makedev(511, number))
     # The tests' machine is thrown away at its end.
     machine.run("mount", "--bind", TREE / "sys", "/sys")
     return [pf.name for pf in pfs]

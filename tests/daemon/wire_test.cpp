@@ -66,6 +66,9 @@ TEST(Wire, AttributesKeepUnsetApartFromZero) {
     a = {};
     a.node_guid = nic::Guid{};
     EXPECT_EQ(*attributes_from_json(to_json(a)), nic::VfAttributes{}) << "zeros are no GUID";
+    a = {};
+    a.mac = nic::MacAddress{};
+    EXPECT_EQ(*attributes_from_json(to_json(a)), a) << "a VF that never was given one";
 }
 
 TEST(Wire, SettingsOfAPfSurvive) {
@@ -94,7 +97,7 @@ TEST(Wire, BadAttributesAreNamed) {
              {{{"vlam", 5}}, "vlam"},
              {Json::array({1}), "object"},
          }) {
-        const auto refused = attributes_from_json(json);
+        const auto refused = asked_attributes_from_json(json);
         ASSERT_FALSE(refused) << json;
         EXPECT_EQ(refused.error().code, Code::invalid);
         EXPECT_THAT(refused.error().message(), HasSubstr(name));

@@ -168,9 +168,10 @@ private:
     // host_uses(), or that an interface is up.
     [[nodiscard]] Result<std::vector<std::vector<Use>>> uses_in_the_way(
         const std::vector<pci::Function>& functions) const;
-    // The same with holders (kind `vfio`), of those that are in use.
+    // The same with holders (kind `vfio`), of those that are in use. `drivers` in order of `vfs`.
     [[nodiscard]] Result<std::map<pci::Address, std::vector<Use>>> in_use(
-        const std::vector<pci::Address>& vfs) const;
+        const std::vector<pci::Address>& vfs,
+        const std::vector<std::optional<std::string>>& drivers) const;
     [[nodiscard]] Result<std::vector<pci::Function>> read_functions(
         const std::vector<pci::Address>& addresses) const;
     // Refuses a VF that the host uses by its kernel driver.
