@@ -56,8 +56,7 @@ void read_attributes(FunctionDir& dir, Function& function) {
     }
     if (const auto node = dir.number("numa_node"); node && *node >= 0)
         function.numa_node = static_cast<int>(*node);
-    if (const auto methods = dir.read("reset_method"))
-        function.reset_methods = split_words(*methods);
+    if (const auto methods = dir.read("reset_method")) function.reset_method = *methods;
 }
 
 std::vector<Bar> read_resources(FunctionDir& dir, Function& function) {

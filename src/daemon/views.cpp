@@ -72,7 +72,7 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
     for (const auto& bar : f.bars) json["bars"].push_back(to_json(bar));
     json["netdevs"] = Json::array();
     for (const auto& netdev : f.netdevs) json["netdevs"].push_back(to_json(netdev));
-    json["resetMethods"] = f.reset_methods;
+    json["resetMethods"] = f.reset_methods();
     if (f.sriov) json["sriov"] = to_json(*f.sriov);
     json["isolation"] = explained.at("isolation");
     if (const Slot* slot = broker_.find_at(f.address); slot != nullptr) {

@@ -250,7 +250,7 @@ Json to_json(const pci::Function& f) {
               {"deviceName", f.device_name.str()},
               {"className", f.class_name.str()},
               {"slot", f.slot},
-              {"resetMethods", f.reset_methods},
+              {"resetMethod", f.reset_method.str()},
               {"bars", bars_to_json(f.bars)}};
     put(json, "driver", f.driver);
     put(json, "numaNode", f.numa_node);
@@ -283,7 +283,7 @@ Result<pci::Function> function_from_json(const Json& json) {
     f.device_name = json.at("deviceName").get<std::string>();
     f.class_name = json.at("className").get<std::string>();
     f.slot = json.at("slot").get<std::string>();
-    f.reset_methods = json.at("resetMethods").get<std::vector<std::string>>();
+    f.reset_method = json.at("resetMethod").get<std::string>();
     f.bars = bars_from_json(json.at("bars"));
     take(json, "driver", f.driver);
     take(json, "numaNode", f.numa_node);

@@ -121,7 +121,7 @@ void check_reset(const Host& host, Report& report) {
     for (const auto& function : host.functions) {
         if (!function.is_vf()) continue;
         ++vfs;
-        if (function.reset_methods.empty())
+        if (function.reset_method.empty())
             report.add(Finding::Level::warn, function.address.str(),
                        "the kernel knows no way to reset it",
                        "a pool takes it only with reset = \"if-available\"");

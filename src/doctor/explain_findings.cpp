@@ -156,7 +156,7 @@ void check_reserved(const Explanation& e, Report& report) {
 }
 
 void check_reset(const Explanation& e, Report& report) {
-    const auto& methods = e.function.reset_methods;
+    const auto methods = e.function.reset_methods();
     if (e.function.is_bridge()) return report.pass("a bridge is not reset between guests");
     if (methods.empty() && !e.function.is_vf())
         return report.note("the kernel knows no way to reset it",

@@ -22,7 +22,7 @@ TEST(Wire, FunctionSurvivesTheWayThroughAWorker) {
     f.netdevs = {{.name = "eth0", .ifindex = 3, .mac = "a", .permanent_mac = "b", .up = true}};
     f.numa_node = 1;
     f.group = 0;
-    f.reset_methods = {"flr", "bus"};
+    f.reset_method = "flr bus";
     pci::Bar bar;
     bar.index = 6;
     bar.address = ~0ULL;

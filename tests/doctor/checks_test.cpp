@@ -155,7 +155,7 @@ TEST(Doctor, RoomForVfs) {
 TEST(Doctor, Resets) {
     Machine machine;
     EXPECT_THAT(machine.one("reset"), is(Level::pass, "all of 1 VFs"));
-    machine.vf().reset_methods.clear();
+    machine.vf().reset_method = {};
     EXPECT_THAT(machine.one("reset"), is(Level::warn, "no way to reset it"));
     machine.host.functions.pop_back();
     EXPECT_THAT(machine.one("reset"), is(Level::pass, "no VFs yet"));

@@ -29,7 +29,7 @@ Explanation good() {
     e.function.physfn = at("0000:01:00.0");
     e.function.driver = "vfio-pci";
     e.function.group = 7;
-    e.function.reset_methods = {"flr"};
+    e.function.reset_method = "flr";
     e.function.bars = {{.address = 0xfe000000, .size = 16384}};
     e.function.numa_node = 1;
     e.platform = {.present = true, .groups = true, .interrupt_remapping = true};
@@ -67,7 +67,7 @@ TEST(Explain, AFunctionAsItShouldBePassesEverything) {
 TEST(Explain, EveryOtherFindingSaysWhatToDo) {
     Explanation e = good();
     e.function.driver = "igbvf";
-    e.function.reset_methods.clear();
+    e.function.reset_method = {};
     e.function.bars[0].address = 0;
     e.function.numa_node.reset();
     e.platform = {.interrupt_remapping = false, .noiommu_enabled = true};
@@ -178,9 +178,9 @@ TEST(Explain, ReservedRegions) {
 
 TEST(Explain, Resets) {
     Explanation e = good();
-    e.function.reset_methods = {"bus"};
+    e.function.reset_method = "bus";
     EXPECT_THAT(one(e, "reset"), is(Level::note, "everything on its bus"));
-    e.function.reset_methods.clear();
+    e.function.reset_method = {};
     EXPECT_THAT(one(e, "reset"), is(Level::warn, "no way to reset it"));
     e.function.physfn.reset();
     EXPECT_THAT(one(e, "reset"), is(Level::note, "no way to reset it"));

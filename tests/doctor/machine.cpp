@@ -62,7 +62,7 @@ Machine::Machine()
     vf.group = 2;
     vf.physfn = card.address;
     vf.vf_index = 0;
-    vf.reset_methods = {"flr"};
+    vf.reset_method = "flr";
     host.functions = {card, vf};
 }
 

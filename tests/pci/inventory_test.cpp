@@ -135,7 +135,7 @@ TEST_P(Broken, IsReportedAndHarmsNoOther) {
     const auto [fault, name] = GetParam();
     const auto victim = host.pick([](const Function& f) {
         return f.driver && f.pcie_type == 0 && !f.is_vf() && !f.is_pf() && f.numa_node &&
-               !f.reset_methods.empty();
+               !f.reset_method.empty();
     });
     ASSERT_TRUE(tree::break_function(host.folder.path(), victim.address, fault));
     std::vector<ReadProblem> problems;

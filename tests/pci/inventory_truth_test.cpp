@@ -61,8 +61,7 @@ void expect_as_sysfs_says(const Function& function) {
     const auto above = folder.parent_path().filename().string();
     EXPECT_EQ(function.parent ? function.parent->str() : "pci",
               function.parent ? above : above.substr(0, 3));
-    EXPECT_EQ(fmt::format("{}", fmt::join(function.reset_methods, " ")),
-              read_text(folder / "reset_method"));
+    EXPECT_EQ(function.reset_method.str(), read_text(folder / "reset_method"));
     const auto config = read_text(folder / "config");
     const auto header = static_cast<unsigned char>(config.at(14));
     EXPECT_EQ(function.header_type, header & 0x7f);

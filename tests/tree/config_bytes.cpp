@@ -97,7 +97,7 @@ void put_pcie(Bytes& bytes, const FunctionSpec& spec) {
     const bool port = type == PCI_EXP_TYPE_ROOT_PORT || type == PCI_EXP_TYPE_DOWNSTREAM;
     const unsigned at = bytes.capability(PCI_CAP_ID_EXP, 0x3c);
     bytes.word(at + PCI_EXP_FLAGS, 2U | type << 4 | (port ? PCI_EXP_FLAGS_SLOT : 0U));
-    if (std::ranges::find(f.reset_methods, "flr") != f.reset_methods.end())
+    if (f.reset_method.str().contains("flr"))
         bytes.longword(at + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_FLR | PCI_EXP_DEVCAP_RBER);
     constexpr unsigned kGen3X8 = PCI_EXP_LNKCAP_SLS_8_0GB | 8U << 4;
     bytes.longword(at + PCI_EXP_LNKCAP, kGen3X8);

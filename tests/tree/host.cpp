@@ -116,7 +116,7 @@ Planner::Bridge Planner::add_bridge(const Model& model, const pci::Address& addr
                                     unsigned buses, bool acs) {
     auto spec = make(model, address, parent, type);
     spec.function.header_type = 1;
-    spec.function.reset_methods = {"pm", "bus"};
+    spec.function.reset_method = "pm bus";
     spec.secondary = static_cast<std::uint8_t>(next_bus_);
     spec.subordinate = static_cast<std::uint8_t>(next_bus_ + buses - 1);
     spec.ari = true;
@@ -153,7 +153,7 @@ void Planner::add_vf(const CardModel& model, const pci::Function& pf, std::uint1
     pci::Function& f = spec.function;
     f.subsystem_device = pf.subsystem_device;
     f.revision = pf.revision;
-    f.reset_methods = {"flr"};
+    f.reset_method = "flr";
     f.physfn = pf.address;
     f.vf_index = index;
     for (pci::Bar bar : pf.sriov->vf_bars) {
@@ -192,7 +192,7 @@ void Planner::add_card(const CardModel& model, unsigned number) {
                      PCI_EXP_TYPE_ENDPOINT);
     next_bus_ += buses - 1;
     pci::Function& f = spec.function;
-    f.reset_methods = {"flr", "bus"};
+    f.reset_method = "flr bus";
     if (f.class_code == kEthernet) add_netdev(f);
     spec.ari = true;
     spec.total_vfs = static_cast<std::uint16_t>(options_.vfs + model.reserved_vfs);
@@ -228,7 +228,7 @@ void Planner::add_endpoint(const Bridge& port) {
         pci::Function& f = spec.function;
         f.multifunction = functions > 1;
         if (acs) spec.acs = kAcs;
-        if (pick(3) != 0) f.reset_methods = {"flr", "bus"};
+        if (pick(3) != 0) f.reset_method = "flr bus";
         if (pick(4) == 0) f.bars.push_back(place(2, 0x1000));
         if (pick(8) == 0) f.driver.reset();
         if (f.class_code == kEthernet && f.driver && *f.driver != "virtio-pci") add_netdev(f);

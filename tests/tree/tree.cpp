@@ -153,8 +153,7 @@ Result<> Tree::write_attributes(const std::string& folder, const FunctionSpec& s
     // What programs write to has a file of its own.
     VFB_CHECK(write_file(folder + "driver_override",
                          (spec.driver_override.empty() ? "(null)" : spec.driver_override) + "\n"));
-    if (!f.reset_methods.empty())
-        VFB_CHECK(attribute("reset_method", fmt::format("{}", fmt::join(f.reset_methods, " "))));
+    if (!f.reset_method.empty()) VFB_CHECK(attribute("reset_method", f.reset_method.str()));
     if (f.is_bridge()) {
         VFB_CHECK(attribute("secondary_bus_number", std::to_string(spec.secondary)));
         VFB_CHECK(attribute("subordinate_bus_number", std::to_string(spec.subordinate)));

@@ -149,7 +149,7 @@ else
 fi
 [ -z "$qmp" ] || args+=(-qmp "unix:$qmp,server=on,wait=off")
 [ -z "$iommu" ] ||
-    args+=(-device "intel-iommu,intremap=$intremap,caching-mode=on,device-iotlb=on")
+    args+=(-device "intel-iommu,intremap=$intremap")
 
 chassis=0
 # root_port ID ADDR

@@ -66,9 +66,9 @@ struct Function {
 
     std::optional<std::string> driver;  // bound driver
     std::vector<Netdev> netdevs;
-    std::optional<int> numa_node;            // absent for -1
-    std::optional<std::uint32_t> group;      // IOMMU group number: never a key, it changes
-    std::vector<std::string> reset_methods;  // `flr`, `bus`, ... in the kernel's order
+    std::optional<int> numa_node;        // absent for -1
+    std::optional<std::uint32_t> group;  // IOMMU group number: never a key, it changes
+    SharedName reset_method;             // as the kernel lists them: `flr bus`
     std::vector<Bar> bars;
     std::string slot;                       // physical slot name, if the platform has one
     std::optional<Address> parent;          // the bridge above; absent below a root bus
@@ -82,6 +82,8 @@ struct Function {
     [[nodiscard]] bool is_pf() const { return sriov.has_value(); }
     [[nodiscard]] bool is_vf() const { return physfn.has_value(); }
     [[nodiscard]] bool is_bridge() const { return header_type == 1; }
+    // `flr`, `bus`, ... in the kernel's order.
+    [[nodiscard]] std::vector<std::string> reset_methods() const;
     // `8086:10c9`
     [[nodiscard]] std::string ids() const;
 };
