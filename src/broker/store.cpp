@@ -247,11 +247,7 @@ Result<> Store::Impl::write_lease(const Lease& l) {
 }
 
 Result<> Store::Impl::rewrite_lease(const Lease& lease) {
-    VFB_CHECK(settle->start()
-                  .bind(std::int64_t{lease.settled})
-                  .bind(to_string(lease.owner.kind))
-                  .bind(lease.id)
-                  .run());
+    VFB_CHECK(settle->start().bind(std::int64_t{lease.settled}).bind(lease.id).run());
     std::int64_t position = 0;
     for (const LeasedFunction& f : lease.functions) {
         update_function->start().bind(std::int64_t{f.lost});

@@ -50,7 +50,7 @@ bool read_functions(const Json& json, broker::LeaseRequest& wanted) {
 }  // namespace
 
 Service::Method Service::find(const std::string& name) {
-    static constexpr std::array<std::pair<std::string_view, Method>, 19> kMethods{{
+    static constexpr auto kMethods = std::to_array<std::pair<std::string_view, Method>>({
         {"org.varlink.service.GetInfo", &Service::get_info},
         {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
         {"io.vfbroker.List", &Service::list},
@@ -71,7 +71,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Resume", &Service::resume},
         {"io.vfbroker.Resize", &Service::resize},
         {"io.vfbroker.Take", &Service::take},
-    }};
+    });
     for (const auto& [method, function] : kMethods)
         if (method == name) return function;
     return nullptr;

@@ -130,7 +130,7 @@ protected:
         lease.id = 12;
         lease.backend = descriptors ? "iommufd" : "group";
         client::LeasedFunction function{
-            .address = "0000:01:10.0", .generation = 1, .node = {}, .descriptor = {}};
+            .address = "0000:01:10.0", .generation = 1, .node = {}, .netdev = {}, .descriptor = {}};
         if (descriptors) {
             lease.context = UniqueFd(::open("/dev/zero", O_RDWR | O_CLOEXEC));
             function.descriptor = UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -96,6 +96,7 @@ client::Lease lease_of(bool descriptors, std::size_t count = 1) {
         lease.functions.push_back({.address = "0000:01:10." + std::to_string(i),
                                    .generation = 1,
                                    .node = {},
+                                   .netdev = {},
                                    .descriptor = null()});
     return lease;
 }
