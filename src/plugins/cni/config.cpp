@@ -55,10 +55,9 @@ std::unexpected<Failure> bad_variable(std::string_view name, std::string_view wh
 }
 
 std::unexpected<Failure> bad_field(std::string_view name, std::string_view why) {
-    return std::unexpected(
-        Failure(kInvalidConfig, fmt::format("cannot use `{}` of the network: {}", name, why),
-                "correct the network's configuration, by default below /etc/cni/net.d: "
-                "vfbroker-cni(8) lists its fields"));
+    return std::unexpected(Failure(kInvalidConfig,
+                                   fmt::format("cannot use `{}` of the network: {}", name, why),
+                                   std::string(kCorrectConfig)));
 }
 
 // One object's fields, of which the first that is wrong is remembered.

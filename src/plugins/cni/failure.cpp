@@ -34,10 +34,16 @@ int number_of(Code code) {
     return kOurs;
 }
 
+// What was refused as malformed came from the configuration.
+std::string details_of(const Error& error) {
+    if (error.hint.empty() && error.code == Code::invalid) return std::string(kCorrectConfig);
+    return error.hint;
+}
+
 }  // namespace
 
 Failure::Failure(const Error& error)
-    : code(number_of(error.code)), msg(error.message()), details(error.hint) {}
+    : code(number_of(error.code)), msg(error.message()), details(details_of(error)) {}
 
 proto::Json to_json(const Failure& failure, const std::string& cni_version) {
     return {{"cniVersion", cni_version},

@@ -6,6 +6,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "proto/json.hpp"
@@ -25,6 +26,10 @@ enum : int {
     kUnavailable = 50,
     kOurs = 100,
 };
+
+inline constexpr std::string_view kCorrectConfig =
+    "correct the network's configuration, by default below /etc/cni/net.d: vfbroker-cni(8) lists "
+    "its fields";
 
 struct Failure {
     int code = kOurs;
