@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/open_file.hpp"
@@ -12,6 +14,8 @@ namespace vfb::nic {
 namespace {
 
 constexpr std::string_view kSocket = "socket:[";
+// In a container a node can have another path.
+constexpr std::array<std::string_view, 3> kNodeNames{"uverbs", "umad", "issm"};
 
 }  // namespace
 
@@ -19,7 +23,7 @@ FileHolders::FileHolders(const SysRoot& root, const std::vector<Network>& networ
     for (const auto& network : networks) {
         for (const auto& socket : network.sockets) sockets_[socket.inode];
         for (const auto& device : network.rdma)
-            if (device.node) nodes_[*device.node];
+            for (const dev_t node : device.nodes) nodes_[node];
     }
     sockets_.erase(0);  // of no process
 }
@@ -86,11 +90,11 @@ void FileHolders::look_at(const Dir& process, const std::string& fd, pid_t pid) 
         if (found != sockets_.end()) found->second.insert(pid);
         return;
     }
-    // In a container the node can have another path. Only what may be a device is looked at: a file
-    // on a dead server must not hold this process up.
-    if (nodes_.empty() ||
-        (!target->contains("uverbs") && !target->starts_with(root_.dev().path() + "/")))
-        return;
+    // Only what may be a device is looked at: a file on a dead server must not hold this process
+    // up.
+    const bool named = std::ranges::any_of(
+        kNodeNames, [&](std::string_view name) { return target->contains(name); });
+    if (nodes_.empty() || (!named && !target->starts_with(root_.dev().path() + "/"))) return;
     const auto number = device_number(process.fd(), "fd/" + fd);
     const auto found = number ? nodes_.find(*number) : nodes_.end();
     if (found != nodes_.end() && !only_names_it(process, fd)) found->second.insert(pid);

@@ -29,7 +29,11 @@ std::vector<Use> uses_of_rdma(const RdmaDevice& rdma, const std::string& device,
     const auto say = [&](std::string text) {
         uses.push_back({.kind = "rdma", .text = std::move(text)});
     };
-    auto only_open = rdma.node ? holders.of_node(*rdma.node) : std::set<pid_t>{};
+    std::set<pid_t> only_open;
+    for (const dev_t node : rdma.nodes) {
+        const auto& pids = holders.of_node(node);
+        only_open.insert(pids.begin(), pids.end());
+    }
     for (const auto& user : rdma.users) {
         only_open.erase(user.pid);
         const std::string who = !user.kernel_name.empty()

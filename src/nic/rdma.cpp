@@ -22,7 +22,8 @@ namespace vfb::nic {
 namespace {
 
 constexpr const char* kClass = "class/infiniband";
-constexpr const char* kNodes = "class/infiniband_verbs";
+constexpr const char* kVerbs = "class/infiniband_verbs";  // uverbsN
+constexpr const char* kMad = "class/infiniband_mad";      // umadN and issmN, of subnet managers
 
 // Completion queues and shared receive queues have a context or a protection domain as well.
 constexpr std::array kKinds{
@@ -179,15 +180,17 @@ RdmaReader::RdmaReader(const SysRoot& root, const std::set<std::string>& functio
       functions_(functions),
       // To open the socket of a kernel that has it as a module would load that.
       present_(root.sys().exists(kClass)) {
-    if (present_) read_nodes();
+    if (!present_) return;
+    read_nodes(kVerbs);
+    read_nodes(kMad);
 }
 
 // Shown in every namespace, other than the RDMA devices themselves.
-void RdmaReader::read_nodes() {
-    const auto names = root_.sys().list(kNodes);
-    if (!names) return;  // without ib_uverbs there are none
+void RdmaReader::read_nodes(const char* node_class) {
+    const auto names = root_.sys().list(node_class);
+    if (!names) return;  // without ib_uverbs and ib_umad there are none
     for (const auto& name : *names) {
-        const std::string folder = fmt::format("{}/{}", kNodes, name);
+        const std::string folder = fmt::format("{}/{}", node_class, name);
         const auto path = root_.sys().read_link(folder);
         if (!path) continue;  // abi_version, or gone
         const std::string address = pci_address_in(*path);
@@ -199,10 +202,10 @@ void RdmaReader::read_nodes() {
         const auto major = parse_number(number->substr(0, colon));
         const auto minor =
             colon == std::string::npos ? std::nullopt : parse_number(number->substr(colon + 1));
-        if (major && minor)
-            nodes_.emplace(*device, Node{.pci_address = address,
-                                         .number = makedev(static_cast<unsigned>(*major),
-                                                           static_cast<unsigned>(*minor))});
+        if (!major || !minor) continue;
+        Nodes& nodes = nodes_[*device];
+        nodes.pci_address = address;
+        nodes.numbers.insert(makedev(static_cast<unsigned>(*major), static_cast<unsigned>(*minor)));
     }
 }
 
@@ -234,7 +237,7 @@ Result<> RdmaReader::read(Network& network) {
         VFB_TRY(const bool wanted, place(index, device));
         if (!wanted) continue;
         if (const auto node = nodes_.find(name); node != nodes_.end())
-            device.node = node->second.number;
+            device.nodes = node->second.numbers;
         VFB_TRY(device.users, users_of(index));
         network.rdma.push_back(std::move(device));
     }

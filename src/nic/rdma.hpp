@@ -46,11 +46,11 @@ public:
     Result<> read(Network& network);
 
 private:
-    struct Node {
+    struct Nodes {
         std::string pci_address;
-        dev_t number = 0;
+        std::set<dev_t> numbers;
     };
-    void read_nodes();
+    void read_nodes(const char* node_class);
     [[nodiscard]] std::string pci_address_of(const std::string& name) const;
     // Whether it is wanted, and where it belongs to.
     Result<bool> place(std::uint32_t index, RdmaDevice& device);
@@ -58,8 +58,8 @@ private:
     const SysRoot& root_;
     const std::set<std::string>& functions_;
     bool present_ = false;
-    std::map<std::string, Node> nodes_;  // uverbs, by the name of the RDMA device
-    std::set<std::string> placed_;       // names of devices
+    std::map<std::string, Nodes> nodes_;  // by the name of the RDMA device
+    std::set<std::string> placed_;        // names of devices
 };
 
 }  // namespace vfb::nic

@@ -22,7 +22,7 @@ protected:
         // There is no other device node that every machine has.
         RdmaDevice rdma;
         rdma.name = "rxe0";
-        rdma.node = makedev(1, 3);
+        rdma.nodes = {makedev(1, 3)};
         networks.front().rdma = {rdma};
         tree.link("dev/infiniband/uverbs0", "/dev/null");
         tree.write("proc/meminfo", "MemTotal: 1 kB\n");
@@ -47,8 +47,8 @@ TEST_F(Holders, SocketsAreFoundByTheirInode) {
 
 TEST_F(Holders, NodesAreFoundByTheirNumber) {
     tree.add(812, "pingpong", 3, tree.dev("infiniband/uverbs0"));
-    tree.link("inside/uverbs7", "/dev/null");  // the path that a container has it at
-    tree.add(813, "contained", 3, tree.dev("../inside/uverbs7"));
+    tree.link("inside/umad7", "/dev/null");  // the path that a container has it at
+    tree.add(813, "contained", 3, tree.dev("../inside/umad7"));
     tree.add(900, "other", 3, "/dev/zero");
     tree.add(901, "(udev-worker)", 3, tree.dev("infiniband/uverbs0"));
     tree.write("proc/901/fdinfo/3", "pos:\t0\nflags:\t012100000\nmnt_id:\t24\n");

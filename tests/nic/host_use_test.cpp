@@ -131,7 +131,7 @@ TEST_F(HostUse, UsersOfItsRdmaDeviceAreNamed) {
     rdma.users = {{.pid = 812, .kernel_name = {}, .objects = {{"QP", 2}, {"PD", 1}}},
                   {.pid = 0, .kernel_name = {}, .objects = {{"MR", 1}}},
                   {.pid = 0, .kernel_name = "nvme_rdma", .objects = {{"QP", 8}}}};
-    rdma.node = makedev(1, 3);
+    rdma.nodes = {makedev(1, 3)};
     RdmaDevice other = rdma;
     other.pci_address = "0000:09:00.0";
     ours().rdma = {rdma, other};

@@ -12,6 +12,7 @@ from machine import PF, run, vfbroker, vfbroker_json, wait_for
 
 DEVICE = pathlib.Path(f"/sys/bus/pci/devices/{PF}")
 NODE = pathlib.Path("/dev/infiniband/uverbs0")
+MAD_NODE = pathlib.Path("/dev/infiniband/umad0")
 
 
 class InUse(unittest.TestCase):
@@ -100,7 +101,8 @@ class InUse(unittest.TestCase):
         run("modprobe", "rdma_rxe")
         run("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", name)
         self.addCleanup(run, "rdma", "link", "delete", "rxe0", status=None)
-        wait_for("the node is there", NODE.exists)
+        run("modprobe", "ib_umad")
+        wait_for("the nodes are there", lambda: NODE.exists() and MAD_NODE.exists())
         pingpong = self.start("ibv_rc_pingpong", "-d", "rxe0", "-g", "0")
         wait_for("it has a queue pair", lambda: f"pid {pingpong.pid} " in run(
             "rdma", "resource", "show", "qp").stdout or pingpong.poll() is not None)
@@ -122,10 +124,11 @@ class InUse(unittest.TestCase):
         # A process without objects, that only has the node open.
         pingpong.kill()
         pingpong.wait()
-        with open(NODE, "rb+", buffering=0):
-            own = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").strip()
-            self.assertEqual(self.uses(self.vfs[0]), {
-                "rdma": f"pid {os.getpid()} ({own}) has the RDMA device rxe0 on {name} open"})
+        own = pathlib.Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+        for node in NODE, MAD_NODE:
+            with open(node, "rb+", buffering=0):
+                self.assertEqual(self.uses(self.vfs[0]), {
+                    "rdma": f"pid {os.getpid()} ({own}) has the RDMA device rxe0 on {name} open"})
         self.assertEqual(self.uses(self.vfs[0]), {})
 
         # Its driver waits for the last user: the override goes through when that ends.

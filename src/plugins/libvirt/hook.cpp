@@ -90,8 +90,7 @@ Result<> prepare(const Surroundings& around, const Domain& domain) {
         VFB_TRY(auto lease, take(client, request));
         taken.push_back(std::move(lease));
     }
-    for (const client::Lease& lease : taken)
-        VFB_CHECK(client::transfer(client, lease.id, libvirt));
+    for (const client::Lease& lease : taken) VFB_CHECK(client::transfer(client, lease.id, libvirt));
     return {};
 }
 
@@ -117,8 +116,7 @@ Result<> hand_to_qemu(const Surroundings& around, const Domain& domain) {
     VFB_TRY(const pid_t pid, qemu_of(around.root, domain));
     VFB_TRY(const auto qemu, identify_process(around.root.proc(), pid));
     for (const KnownLease& lease : leases)
-        if (is_of(lease, domain))
-            VFB_CHECK(client::transfer(client, lease.id, qemu));
+        if (is_of(lease, domain)) VFB_CHECK(client::transfer(client, lease.id, qemu));
     return {};
 }
 

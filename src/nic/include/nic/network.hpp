@@ -62,10 +62,10 @@ struct RdmaUser {
 };
 
 struct RdmaDevice {
-    std::string name;           // `mlx5_0`, `rxe0`
-    std::string pci_address;    // of the function that it is part of; empty: of none that is known
-    std::set<int> ifindexes;    // then: of the links in this namespace that it stands on
-    std::optional<dev_t> node;  // its /dev/infiniband/uverbsN
+    std::string name;         // `mlx5_0`, `rxe0`
+    std::string pci_address;  // of the function that it is part of; empty: of none that is known
+    std::set<int> ifindexes;  // then: of the links in this namespace that it stands on
+    std::set<dev_t> nodes;    // its uverbsN, umadN and issmN in /dev/infiniband
     std::vector<RdmaUser> users;
 };
 
