@@ -125,10 +125,10 @@ void Service::watch(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (!accepted(request, parameters)) return;
     if (!request.progress)
-        return refuse(request, fail(Code::invalid, "watch for changes", {},
-                                    "it never ends, and one reply alone was asked for",
-                                    "call it with `more`")
-                                   .error());
+        return refuse(
+            request, fail(Code::invalid, "watch for changes", {},
+                          "it never ends, and one reply alone was asked for", "call it with `more`")
+                         .error());
     watchers_.add(request);
 }
 

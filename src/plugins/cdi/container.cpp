@@ -27,8 +27,7 @@ Result<UniqueFd> open_folder(int root, const std::string& path) {
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg,hicpp-vararg): glibc 2.36 has no openat2()
     const long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    if (fd < 0)
-        return fail_errno(errno, fmt::format("open {} of the container", path), path);
+    if (fd < 0) return fail_errno(errno, fmt::format("open {} of the container", path), path);
     return UniqueFd(static_cast<int>(fd));
 }
 
@@ -48,7 +47,8 @@ Result<> make_node(int devices, const std::string& path, dev_t number, const Bun
     }
     const std::string operation = fmt::format("make the node {} in the container", path);
     if (::mknodat(folder.get(), rest.c_str(), S_IFCHR | kNodeMode, number) == 0) {
-        if (::fchownat(folder.get(), rest.c_str(), bundle.uid, bundle.gid, AT_SYMLINK_NOFOLLOW) != 0)
+        if (::fchownat(folder.get(), rest.c_str(), bundle.uid, bundle.gid, AT_SYMLINK_NOFOLLOW) !=
+            0)
             return fail_errno(errno, operation, path);
         return {};
     }
@@ -68,8 +68,8 @@ Result<> give_nodes(const SysRoot& root, const State& state,
                     "ask for a function by its name (vfbroker.io/POOL=ADDRESS), whose nodes the "
                     "container's runtime mounts, or do without --userns");
     // By way of its first process, as the mounts are those of its own namespace.
-    VFB_TRY(const UniqueFd host_root, root.proc().open_file(fmt::format("{}/root", state.pid),
-                                                            O_RDONLY | O_DIRECTORY));
+    VFB_TRY(const UniqueFd host_root,
+            root.proc().open_file(fmt::format("{}/root", state.pid), O_RDONLY | O_DIRECTORY));
     VFB_TRY(const UniqueFd container, open_folder(host_root.get(), bundle.root));
     VFB_TRY(const UniqueFd devices, open_folder(container.get(), "dev"));
     const std::string folder = root.dev().path() + "/";

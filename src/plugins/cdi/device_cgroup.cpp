@@ -140,7 +140,8 @@ std::vector<bpf_insn> allow_first(const std::vector<dev_t>& devices,
 Result<> allow_devices(const SysRoot& root, const State& container,
                        const std::vector<dev_t>& devices) {
     VFB_TRY(std::string name, cgroup_of(root, container.pid));
-    // Some runtimes make one within the container's, which has its id in its name. Beyond are others'.
+    // Some runtimes make one within the container's, which has its id in its name. Beyond are
+    // others'.
     for (;;) {
         VFB_TRY(const UniqueFd cgroup,
                 root.sys().open_file("fs/cgroup/" + name, O_RDONLY | O_DIRECTORY));

@@ -8,9 +8,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include "base/sys_root.hpp"
 #include "base/unique_fd.hpp"
@@ -19,9 +18,11 @@
 namespace vfb::cdi {
 namespace {
 
+// Nothing, if it cannot be read: then it is written.
 std::string content(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
 }
 
 Result<> write_whole(int fd, std::string_view text, const std::string& path) {
@@ -36,11 +37,11 @@ Result<> write_whole(int fd, std::string_view text, const std::string& path) {
 
 // Nobody ever reads half of it. Names that begin with a dot are passed over by those who read here.
 Result<> replace(const std::string& folder, const std::string& name, const std::string& text) {
-    const std::string path = folder + "/" + name;
-    const std::string aside = folder + "/." + name + ".new";
+    const std::string path = fmt::format("{}/{}", folder, name);
+    const std::string aside = fmt::format("{}/.{}.new", folder, name);
     constexpr mode_t kForAllToRead = 0644;
-    const UniqueFd fd(
-        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kForAllToRead));
+    const UniqueFd fd(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                             kForAllToRead));
     if (!fd) return fail_errno(errno, "write " + path, path);
     auto written = write_whole(fd.get(), text, path);
     if (written && ::fchmod(fd.get(), kForAllToRead) != 0)
@@ -67,12 +68,12 @@ Result<> keep_files(const std::string& folder, const std::map<std::string, std::
         if (!one && result) result = std::move(one);
     };
     for (const auto& [name, text] : wanted)
-        if (content(folder + "/" + name) != text) note(replace(folder, name, text));
+        if (content(fmt::format("{}/{}", folder, name)) != text) note(replace(folder, name, text));
     VFB_TRY(const auto dir, Dir::open(folder));
     VFB_TRY(const auto names, dir.list());
     for (const std::string& name : names) {
         if (!is_file_name(name) || wanted.contains(name)) continue;
-        const std::string path = folder + "/" + name;
+        const std::string path = fmt::format("{}/{}", folder, name);
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             note(fail_errno(errno, "remove " + path, path));
     }

@@ -43,7 +43,8 @@ Result<client::Lease> take(Client& client, const Wanted& wanted, client::LeaseRe
     return client::read_lease(std::move(*reply));
 }
 
-// A program that drives a function locks all of its memory; runtimes give it the host's usual limit.
+// A program that drives a function locks all of its memory; runtimes give it the host's usual
+// limit.
 Result<std::optional<std::int64_t>> memory_lock_of(Client& client, const std::string& pool) {
     VFB_TRY(const auto reply, client.call("ListPools", Json::object(), kCallTimeout));
     for (const Json& entry : reply.parameters.value("pools", Json::array()))
@@ -55,12 +56,12 @@ Result<std::optional<std::int64_t>> memory_lock_of(Client& client, const std::st
 // The specification was made before the lease: the function may have other nodes since.
 Result<> check_nodes(const Wanted& wanted, const std::vector<std::string>& nodes) {
     if (wanted.nodes == nodes) return {};
-    return fail(Code::busy, fmt::format("give {} to the container", *wanted.function),
-                *wanted.function,
-                fmt::format("its nodes are {} now, and the container was given {}",
-                            fmt::join(nodes, " and "),
-                            wanted.nodes.empty() ? "none" : fmt::format("{}", fmt::join(wanted.nodes, " and "))),
-                "start the container again; systemctl status vfbroker-cdi");
+    return fail(
+        Code::busy, fmt::format("give {} to the container", *wanted.function), *wanted.function,
+        fmt::format(
+            "its nodes are {} now, and the container was given {}", fmt::join(nodes, " and "),
+            wanted.nodes.empty() ? "none" : fmt::format("{}", fmt::join(wanted.nodes, " and "))),
+        "start the container again; systemctl status vfbroker-cdi");
 }
 
 Result<> hand_over(const SysRoot& root, const Wanted& wanted, const State& state,
@@ -115,8 +116,9 @@ Result<> release(const std::string& socket, const State& state) {
         if (entry.value("uid", -1) != 0 || entry.value("owner", "") != "process" ||
             entry.value("guest", "") != state.id)
             continue;
-        auto released = client::release(client, entry.at("id").get<std::int64_t>(),
-                                        entry.at("functions").at(0).at("generation").get<std::int64_t>());
+        auto released =
+            client::release(client, entry.at("id").get<std::int64_t>(),
+                            entry.at("functions").at(0).at("generation").get<std::int64_t>());
         // It has ended with its process, as a rule.
         if (!released && released.error().code != Code::not_found) result = std::move(released);
     }

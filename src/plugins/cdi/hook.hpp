@@ -3,8 +3,8 @@
 // The OCI hooks that the specifications name: createRuntime leases, before the container's process
 // begins; poststop gives back.
 //
-// A lease is that of the container's first process and ends with it, whatever becomes of the runtime,
-// of its monitor and of the hooks.
+// A lease is that of the container's first process and ends with it, whatever becomes of the
+// runtime, of its monitor and of the hooks.
 #pragma once
 
 #include <optional>

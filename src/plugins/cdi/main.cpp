@@ -44,13 +44,15 @@ Result<State> read_state() {
     return parse_state(text);
 }
 
-std::string text_of(const Error& error) {
-    if (error.hint.empty()) return fmt::format("vfbroker: {}", error.message());
-    return fmt::format("vfbroker: {}\nhint: {}", error.message(), error.hint);
+void complain(const Error& error) {
+    fmt::print(stderr, "vfbroker: {}\n", error.message());
+    if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
 }
 
-void complain(const Error& error) {
-    fmt::print(stderr, "{}\n", text_of(error));
+// Of a message that it thinks to know, podman shows one line.
+std::string in_one_line(const Error& error) {
+    if (error.hint.empty()) return fmt::format("vfbroker: {}", error.message());
+    return fmt::format("vfbroker: {} (hint: {})", error.message(), error.hint);
 }
 
 void log_hook(const Error& error) {
@@ -60,8 +62,7 @@ void log_hook(const Error& error) {
 
 Result<Where> where(const Options& options) {
     VFB_TRY(auto program, own_program());
-    return Where{
-        .socket = options.socket, .folder = options.folder, .program = std::move(program)};
+    return Where{.socket = options.socket, .folder = options.folder, .program = std::move(program)};
 }
 
 Result<> watch(const SysRoot& root, const Options& options) {
@@ -82,7 +83,7 @@ Result<> lease_hook(const SysRoot& root, const Options& options) {
     auto done = answer();
     if (!done) {
         log_hook(done.error());
-        tell_runtime(root, ::getppid(), text_of(done.error()));
+        tell_runtime(root, ::getppid(), in_one_line(done.error()));
     }
     return done;
 }
@@ -101,8 +102,9 @@ Result<> release_hook(const Options& options) {
 }
 
 int run(int argc, char** argv) {
-    CLI::App app("Gives containers functions of vfbrokerd by the Container Device Interface; see "
-                 "vfbroker-cdi(8).");
+    CLI::App app(
+        "Gives containers functions of vfbrokerd by the Container Device Interface; see "
+        "vfbroker-cdi(8).");
     app.set_version_flag("--version", std::string("vfbroker-cdi ") + VFB_VERSION);
     app.require_subcommand(1);
     Options options;

@@ -26,7 +26,8 @@ bool is_digit(char c) {
 
 // A colon has a meaning of its own in some tools that pass such names on.
 std::string device_name(std::string address) {
-    std::ranges::replace(address, ':', '-');
+    const auto is_separator = [](char c) { return c == ':' || c == '.'; };
+    std::ranges::replace_if(address, is_separator, '-');
     return address;
 }
 
@@ -82,8 +83,7 @@ bool is_file_name(std::string_view name) {
 
 std::string make_spec(const Pool& pool, const std::string& program) {
     Json devices = Json::array();
-    for (const Device& device : pool.devices)
-        devices.push_back(device_json(pool, program, device));
+    for (const Device& device : pool.devices) devices.push_back(device_json(pool, program, device));
     devices.push_back(
         {{"name", "any"}, {"containerEdits", {{"hooks", hooks(pool, program, nullptr)}}}});
     const Json spec{{"cdiVersion", kVersion},

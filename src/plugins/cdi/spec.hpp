@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the pools of vfbrokerd are in the Container Device Interface (CDI): a specification for each,
-// of kind vfbroker.io/POOL, with a device for each function and one, `any`, for whichever is free.
+// What the pools of vfbrokerd are in the Container Device Interface (CDI): a specification for
+// each, of kind vfbroker.io/POOL, with a device for each function and one, `any`, for whichever is
+// free.
 #pragma once
 
 #include <map>

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include "proto/json.hpp"
 
@@ -63,11 +63,10 @@ Result<Bundle> parse_bundle(std::string_view config, const std::string& folder) 
                   .gid = number_of(user, "gid")};
     const Json linux_part = member(json, "linux");
     const auto namespaces = linux_part.find("namespaces");
-    bundle.user_namespace =
-        namespaces != linux_part.end() && namespaces->is_array() &&
-        std::ranges::any_of(*namespaces, [](const Json& one) {
-            return one.is_object() && text_of(one, "type") == "user";
-        });
+    bundle.user_namespace = namespaces != linux_part.end() && namespaces->is_array() &&
+                            std::ranges::any_of(*namespaces, [](const Json& one) {
+                                return one.is_object() && text_of(one, "type") == "user";
+                            });
     return bundle;
 }
 
@@ -77,8 +76,9 @@ Result<Bundle> read_bundle(const std::string& folder) {
     if (!file)
         return fail(Code::not_found, "read the container's configuration", path,
                     "cannot open " + path);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return parse_bundle(text, folder);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return parse_bundle(text.str(), folder);
 }
 
 }  // namespace vfb::cdi

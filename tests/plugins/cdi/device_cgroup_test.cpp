@@ -21,7 +21,9 @@ std::int64_t run(const std::vector<bpf_insn>& program, const bpf_cgroup_dev_ctx&
         std::uint64_t& target = i.dst_reg == BPF_REG_0 ? r0 : r2;
         switch (i.code) {
             case BPF_LDX | BPF_MEM | BPF_W:
-                target = i.off == 0 ? context.access_type : i.off == 4 ? context.major : context.minor;
+                target = i.off == 0   ? context.access_type
+                         : i.off == 4 ? context.major
+                                      : context.minor;
                 break;
             case BPF_ALU | BPF_AND | BPF_K:
                 target = static_cast<std::uint32_t>(target) & static_cast<std::uint32_t>(i.imm);

@@ -16,10 +16,12 @@ std::string command_line(std::initializer_list<std::string_view> words) {
 }
 
 TEST(JsonLog, IsWhatTheCommandLineNames) {
-    EXPECT_EQ(json_log_of(command_line({"crun", "--log-format=json", "--log=/run/c/oci-log", "create"})),
-              "/run/c/oci-log");
-    EXPECT_EQ(json_log_of(command_line({"crun", "--log-format", "json", "--log", "file:/l", "create"})),
-              "/l");
+    EXPECT_EQ(
+        json_log_of(command_line({"crun", "--log-format=json", "--log=/run/c/oci-log", "create"})),
+        "/run/c/oci-log");
+    EXPECT_EQ(
+        json_log_of(command_line({"crun", "--log-format", "json", "--log", "file:/l", "create"})),
+        "/l");
 }
 
 TEST(JsonLog, IsNoneOtherwise) {

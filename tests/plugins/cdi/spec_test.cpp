@@ -13,10 +13,11 @@ using proto::Json;
 constexpr const char* kProgram = "/usr/libexec/vfbroker-cdi";
 
 TEST(Spec, HasADeviceForEachFunctionAndAny) {
-    const Pool pool{.name = "guests",
-                    .backend = "group",
-                    .devices = {{.address = "0000:01:10.0", .nodes = {"/dev/vfio/7", "/dev/vfio/vfio"}},
-                                {.address = "0000:01:10.2", .nodes = {}}}};
+    const Pool pool{
+        .name = "guests",
+        .backend = "group",
+        .devices = {{.address = "0000:01:10.0", .nodes = {"/dev/vfio/7", "/dev/vfio/vfio"}},
+                    {.address = "0000:01:10.2", .nodes = {}}}};
     const Json spec = Json::parse(make_spec(pool, kProgram));
     EXPECT_EQ(spec, Json::parse(R"({
       "cdiVersion": "0.5.0", "kind": "vfbroker.io/guests", "devices": [
