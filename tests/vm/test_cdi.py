@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Containers get VFs by the Container Device Interface: the specifications that vfbroker-cdi keeps,
 and podman, which starts its hooks."""
+import contextlib
 import json
 import os
 import pathlib
@@ -75,8 +76,9 @@ def device(address):
 
 
 def spec(pool):
-    path = FOLDER / f"vfbroker-{pool}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    with contextlib.suppress(FileNotFoundError):
+        return json.loads((FOLDER / f"vfbroker-{pool}.json").read_text(encoding="utf-8"))
+    return None
 
 
 def spec_nodes(pool):
