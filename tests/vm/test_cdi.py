@@ -17,6 +17,7 @@ from machine import IOMMUFD, run, vf_address, vfbroker, vfbroker_json, wait_for
 PROGRAM = "/usr/libexec/vfbroker-cdi"
 FOLDER = pathlib.Path("/var/run/cdi")
 ROOT = pathlib.Path("/tmp/rootfs")
+ENVIRONMENT = {**os.environ, "CONTAINERS_CONF": "/tmp/containers.conf"}
 VFS = 7
 
 CONFIG = """
@@ -171,16 +172,22 @@ class Podman(Cdi):
     # Only the methods of this class.
     test_specifications_are_true = None
 
+    @staticmethod
+    def command(*words):
+        return ["podman", "--root", "/tmp/podman", "--runroot", "/tmp/podman-run",
+                "--storage-driver", "vfs", *(str(word) for word in words)]
+
+    @staticmethod
+    def options(devices):
+        given = [word for name in devices for word in ("--device", f"vfbroker.io/{name}")]
+        return [*given, "--network", "none", "--log-driver", "none", "--security-opt",
+                "seccomp=unconfined", "-v", "/usr:/usr:ro", "--rootfs", ROOT]
+
     def podman(self, *words, **options):
-        return run("podman", "--root", "/tmp/podman", "--runroot", "/tmp/podman-run",
-                   "--storage-driver", "vfs", *words,
-                   env={**os.environ, "CONTAINERS_CONF": "/tmp/containers.conf"}, **options)
+        return run(*self.command(*words), env=ENVIRONMENT, **options)
 
     def container(self, devices, *command, options=(), **more):
-        given = [word for name in devices for word in ("--device", f"vfbroker.io/{name}")]
-        return self.podman("run", *options, *given, "--network", "none", "--log-driver", "none",
-                           "--security-opt", "seccomp=unconfined", "-v", "/usr:/usr:ro",
-                           "--rootfs", ROOT, *command, **more)
+        return self.podman("run", *options, *self.options(devices), *command, **more)
 
     def start(self, name, *devices):
         """A container in the background; its first process."""
@@ -257,17 +264,32 @@ class Podman(Cdi):
         finally:
             self.daemon.start()
 
+    def test_a_killed_runtime_leaves_nothing(self):
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            podman = subprocess.Popen(self.command("run", "--rm", *self.options(["guests=any"]), "true"),
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+            # It waits for the daemon, and crun for it.
+            hook = int(wait_for("the hook runs", lambda: run(
+                "pgrep", "-f", "vfbroker-cdi lease", status=None).stdout.strip()))
+            crun = int(run("ps", "-o", "ppid=", "-p", hook).stdout)
+            self.assertEqual(pathlib.Path(f"/proc/{crun}/comm").read_text().strip(), "crun")
+            os.kill(crun, signal.SIGKILL)
+        finally:
+            self.daemon.process.send_signal(signal.SIGCONT)
+        self.assertNotEqual(podman.wait(machine.LONG), 0)
+        wait_for("the hook has ended", lambda: not pathlib.Path(f"/proc/{hook}").exists())
+        self.all_back()
+
     def test_testpmd_in_a_container(self):
         address = vf_address(4)
         done = subprocess.run(
-            ["podman", "--root", "/tmp/podman", "--runroot", "/tmp/podman-run", "--storage-driver",
-             "vfs", "run", "--rm", "-i", "--device", f"vfbroker.io/dpdk={device(address)}",
-             "--network", "none", "--log-driver", "none", "--security-opt", "seccomp=unconfined",
-             "-v", "/usr:/usr:ro", "--rootfs", str(ROOT),
-             "dpdk-testpmd", "--no-huge", "-m", "128", "--no-telemetry", "-l", "0,1", "-a", address,
-             "--", "-i", "--total-num-mbufs=2048"],
+            self.command("run", "--rm", "-i", *self.options([f"dpdk={device(address)}"]),
+                         "dpdk-testpmd", "--no-huge", "-m", "128", "--no-telemetry", "-l", "0,1",
+                         "-a", address, "--", "-i", "--total-num-mbufs=2048"),
             input=TESTPMD, capture_output=True, text=True, timeout=machine.LONG, check=False,
-            env={**os.environ, "CONTAINERS_CONF": "/tmp/containers.conf"})
+            env=ENVIRONMENT)
         said = done.stdout + done.stderr
         self.assertEqual(done.returncode, 0, said)
         self.assertIn("Driver name: net_e1000_igb_vf", said)
