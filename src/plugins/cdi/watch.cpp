@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "watch.hpp"
 
-#include <algorithm>
-#include <optional>
 #include <set>
+#include <utility>
 
 #include "client/functions.hpp"
 #include "folder.hpp"
@@ -78,9 +77,11 @@ Result<> keep_specs(const Where& where, const SysRoot& root, const Complain& com
     VFB_TRY(auto client, Client::connect(where.socket));
     VFB_TRY(const auto end, client.call_more("Watch", Json::object(), [&](const Json&) {
         // A function may have gone between two answers; then another change is on its way.
-        if (const auto done = write_specs(where, root, complain_once); !done)
+        const auto done = write_specs(where, root, complain_once);
+        if (!done)
             complain_once(done.error());
-        if (!std::exchange(announced, true)) written();
+        else if (!std::exchange(announced, true))
+            written();
     }));
     return {};
 }
