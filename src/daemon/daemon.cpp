@@ -50,7 +50,8 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
                 .resizer = resizer_,
                 .put_in_force = [this](broker::Config config) { apply(std::move(config)); }}),
       drift_(*loop_, broker_, hardware_),
-      server_(*loop_, root) {}
+      server_(*loop_, root),
+      watchers_(*loop_) {}
 
 Daemon::~Daemon() = default;
 
@@ -103,9 +104,13 @@ void Daemon::wire() {
                        .drainer = drainer_,
                        .resizer = resizer_,
                        .applier = applier_,
+                       .watchers = watchers_,
                        .reload = [this](const auto& done) { reload(done); }});
     server_.on_request([this](const Request& request) { service_->handle(request); });
-    server_.on_closed([this](std::uint64_t session) { leasing_.connection_closed(session); });
+    server_.on_closed([this](std::uint64_t session) {
+        leasing_.connection_closed(session);
+        watchers_.connection_closed(session);
+    });
     hardware_.on_wrong_number([this](const std::string& pf, unsigned wanted) {
         resizer_.resize(pf, wanted, {}, [](const Result<>& done) {
             if (!done) log_error(done.error(), Level::warning);
@@ -121,6 +126,7 @@ void Daemon::wire() {
         if (!inventory_read_) return;
         hardware_.on_world_change(address, before, now);
         leasing_.end_returned(address);
+        watchers_.changed();
     });
     world_.on_vfio_removal([this](const pci::Address& address) {
         const broker::Slot* slot = broker_.find_at(address);
@@ -138,6 +144,7 @@ void Daemon::wire() {
         leasing_.serve_waiting();
         drainer_.check();
         applier_.check();
+        watchers_.changed();
         if (hardware_.settled()) announce_ready();
     });
 }
@@ -204,6 +211,7 @@ void Daemon::apply(broker::Config config) {
     if (!inventory_read_) return;
     hardware_.apply();
     give_back_.begin();
+    watchers_.changed();
 }
 
 int Daemon::run() {

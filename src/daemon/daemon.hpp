@@ -21,6 +21,7 @@
 #include "server.hpp"
 #include "service.hpp"
 #include "surveyor.hpp"
+#include "watchers.hpp"
 #include "worker.hpp"
 #include "world.hpp"
 
@@ -72,6 +73,7 @@ private:
     Applier applier_;
     Drift drift_;
     Server server_;
+    Watchers watchers_;
     std::unique_ptr<Service> service_;
     std::vector<Source> signals_;
     Source ready_deadline_;

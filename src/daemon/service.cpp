@@ -71,6 +71,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Resume", &Service::resume},
         {"io.vfbroker.Resize", &Service::resize},
         {"io.vfbroker.Take", &Service::take},
+        {"io.vfbroker.Watch", &Service::watch},
     });
     for (const auto& [method, function] : kMethods)
         if (method == name) return function;
@@ -118,6 +119,17 @@ void Service::list(const Request& request) {
     const bool managed = parameters.flag("managed", false);
     if (!accepted(request, parameters)) return;
     request.reply(views_.list_text(managed), {});
+}
+
+void Service::watch(const Request& request) {
+    const Parameters parameters(request.call.parameters);
+    if (!accepted(request, parameters)) return;
+    if (!request.progress)
+        return refuse(
+            request, fail(Code::invalid, "watch for changes", {},
+                          "it never ends, and one reply alone was asked for", "call it with `more`")
+                         .error());
+    watchers_.add(request);
 }
 
 void Service::show(const Request& request) {

@@ -11,6 +11,7 @@
 #include "resizer.hpp"
 #include "server.hpp"
 #include "views.hpp"
+#include "watchers.hpp"
 
 namespace vfb::daemon {
 
@@ -29,6 +30,7 @@ public:
         Drainer& drainer;
         Resizer& resizer;
         Applier& applier;
+        Watchers& watchers;
         Reload reload;
     };
     explicit Service(const Parts& parts)
@@ -41,6 +43,7 @@ public:
           drainer_(parts.drainer),
           resizer_(parts.resizer),
           applier_(parts.applier),
+          watchers_(parts.watchers),
           reload_(parts.reload),
           views_(parts.world, parts.broker, parts.hardware) {}
 
@@ -76,6 +79,7 @@ private:
     void resume(const Request& request);
     void resize(const Request& request);
     void take(const Request& request);
+    void watch(const Request& request);
     // Whether the caller is root; refuses the call if not.
     static bool is_root(const Request& request, const std::string& operation,
                         const std::string& subject, const std::string& hint);
@@ -91,6 +95,7 @@ private:
     Drainer& drainer_;
     Resizer& resizer_;
     Applier& applier_;
+    Watchers& watchers_;
     Reload reload_;
     Views views_;
 };

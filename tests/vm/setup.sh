@@ -14,7 +14,7 @@ packages=(
     cmake ninja-build g++ pkg-config ccache git
     # libraries
     libpci-dev libnl-3-dev libnl-route-3-dev libnl-genl-3-dev libfmt-dev libcli11-dev
-    libsystemd-dev libsqlite3-dev nlohmann-json3-dev libtomlplusplus-dev libxml2-dev
+    libsystemd-dev libbpf-dev libsqlite3-dev nlohmann-json3-dev libtomlplusplus-dev libxml2-dev
     libgtest-dev libgmock-dev scdoc
     # lint
     clang-19 clang-tidy-19 clang-format-19 shellcheck python3

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The units as they are installed, under a real systemd (./dev vm --systemd)."""
+import json
 import os
 import pathlib
 import re
+import signal
 import unittest
 
 import machine
@@ -95,6 +97,15 @@ class Units(unittest.TestCase):
         self.assertEqual(peer.call("ListLeases")["parameters"]["leases"][0]["id"], lease["id"])
         self.assertNotIn("error", peer.call("Release", lease=lease["id"]))
         peer.close()
+        self.wait_for_clean(4)
+
+    def test_5_container_specifications_come_with_the_daemon(self):
+        spec = pathlib.Path("/var/run/cdi/vfbroker-guests.json")
+        run("systemctl", "enable", "--now", "vfbroker-cdi")
+        self.assertEqual(len(json.loads(spec.read_text(encoding="utf-8"))["devices"]), 5)
+        spec.unlink()
+        os.kill(self.main_pid(), signal.SIGKILL)
+        wait_for("it is there again", spec.exists)
         self.wait_for_clean(4)
 
     def test_5_reload_and_stop(self):

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "hook.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "client/functions.hpp"
+#include "container.hpp"
+#include "nodes.hpp"
+
+namespace vfb::cdi {
+namespace {
+
+using namespace std::chrono_literals;
+using client::Client;
+using proto::Json;
+
+// How long a container waits for a function that is being cleaned of its last user.
+constexpr std::int64_t kCleaningSeconds = 60;
+constexpr auto kCallTimeout = 90s;
+
+bool is_being_cleaned(Client& client, const Wanted& wanted) {
+    const auto functions = client::list(client, true);
+    if (!functions) return false;
+    return std::ranges::any_of(*functions, [&wanted](const client::FunctionSummary& function) {
+        return function.pool == wanted.pool &&
+               (!wanted.function || function.address == *wanted.function) &&
+               (function.state == "preparing" || function.state == "dirty");
+    });
+}
+
+// Waits only where waiting helps: a container that is started again right after its end.
+Result<client::Lease> take(Client& client, const Wanted& wanted, client::LeaseRequest request) {
+    auto reply = client.call("Lease", client::to_json(request), kCallTimeout);
+    if (!reply && reply.error().code == Code::busy && is_being_cleaned(client, wanted)) {
+        request.wait_seconds = kCleaningSeconds;
+        reply = client.call("Lease", client::to_json(request), kCallTimeout);
+    }
+    if (!reply) return std::unexpected(std::move(reply).error());
+    return client::read_lease(std::move(*reply));
+}
+
+// A program that drives a function locks all of its memory; runtimes give it the host's usual
+// limit.
+Result<std::optional<std::int64_t>> memory_lock_of(Client& client, const std::string& pool) {
+    VFB_TRY(const auto reply, client.call("ListPools", Json::object(), kCallTimeout));
+    for (const Json& entry : reply.parameters.value("pools", Json::array()))
+        if (entry.value("name", "") == pool && entry.contains("memoryLockMax"))
+            return entry.at("memoryLockMax").get<std::int64_t>();
+    return std::nullopt;
+}
+
+// The specification was made before the lease: the function may have other nodes since.
+Result<> check_nodes(const Wanted& wanted, const std::vector<std::string>& nodes) {
+    if (wanted.nodes == nodes) return {};
+    return fail(
+        Code::busy, fmt::format("give {} to the container", *wanted.function), *wanted.function,
+        fmt::format(
+            "its nodes are {} now, and the container was given {}", fmt::join(nodes, " and "),
+            wanted.nodes.empty() ? "none" : fmt::format("{}", fmt::join(wanted.nodes, " and "))),
+        "start the container again; systemctl status vfbroker-cdi");
+}
+
+Result<> hand_over(const SysRoot& root, const Wanted& wanted, const State& state,
+                   const client::Lease& lease) {
+    const std::string address = lease.functions.front().address;
+    VFB_TRY(const auto nodes, find_nodes(root, address, lease.backend));
+    if (nodes.empty())
+        return fail(Code::lost, fmt::format("give {} to the container", address), address,
+                    "it has no VFIO node", fmt::format("vfbroker explain {}", address));
+    if (wanted.function) return check_nodes(wanted, nodes);
+    return give_nodes(root, state, nodes);
+}
+
+}  // namespace
+
+client::LeaseRequest request_of(const Wanted& wanted, const State& state, const ProcessId& process,
+                                std::optional<std::int64_t> memory_lock) {
+    client::LeaseRequest request;
+    request.pool = wanted.pool;
+    if (wanted.function) request.functions = {*wanted.function};
+    request.guest = state.id;
+    request.backend = wanted.backend;
+    request.owner = "process";
+    request.hand_off = "none";
+    request.process = process;
+    request.memory_lock = memory_lock;
+    return request;
+}
+
+Result<> lease(const SysRoot& root, const std::string& socket, const Wanted& wanted,
+               const State& state) {
+    if (state.pid == 0)
+        return fail(Code::invalid, "lease for container " + state.id, state.id,
+                    "its state names no process", "this is a createRuntime hook");
+    VFB_TRY(const auto process, identify_process(root.proc(), state.pid));
+    VFB_TRY(auto client, Client::connect(socket));
+    VFB_TRY(const auto memory_lock, memory_lock_of(client, wanted.pool));
+    VFB_TRY(const auto taken,
+            take(client, wanted, request_of(wanted, state, process, memory_lock)));
+    auto done = hand_over(root, wanted, state, taken);
+    // It would end with the container's process, which the runtime is about to kill.
+    if (!done) (void)client::release(client, taken.id, taken.generation());
+    return done;
+}
+
+Result<> release(const std::string& socket, const State& state) {
+    VFB_TRY(auto client, Client::connect(socket));
+    VFB_TRY(const auto reply, client.call("ListLeases", Json::object(), kCallTimeout));
+    Result<> result;
+    for (const Json& entry : reply.parameters.value("leases", Json::array())) {
+        // Others may call their guests what they like.
+        if (entry.value("uid", -1) != 0 || entry.value("owner", "") != "process" ||
+            entry.value("guest", "") != state.id)
+            continue;
+        auto released =
+            client::release(client, entry.at("id").get<std::int64_t>(),
+                            entry.at("functions").at(0).at("generation").get<std::int64_t>());
+        // It has ended with its process, as a rule.
+        if (!released && released.error().code != Code::not_found) result = std::move(released);
+    }
+    return result;
+}
+
+}  // namespace vfb::cdi
