@@ -25,6 +25,8 @@ packages=(
     sqlite3 socat dpdk dpdk-dev util-linux ibverbs-utils ibverbs-providers
     # shells that complete command lines
     zsh fish
+    # clients of other programs
+    ansible-core
 )
 # Debian 12's own QEMU has neither igb nor SR-IOV for NVMe.
 qemu_floor=10.0
