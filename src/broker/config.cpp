@@ -151,6 +151,33 @@ bool is_config_file(std::string_view name) {
     return name.ends_with(".toml") && !name.starts_with('.');
 }
 
+using NamedTexts = std::map<std::string, std::string>;
+
+// All files of the directory, in order of their names.
+Result<NamedTexts> read_files(const std::string& directory) {
+    NamedTexts files;
+    const auto dir = Dir::open(directory);
+    if (!dir && dir.error().errnum == ENOENT) return files;
+    if (!dir) return std::unexpected(dir.error());
+    VFB_TRY(const auto names, dir->list());
+    for (const auto& name : names) {
+        if (!is_config_file(name)) continue;
+        VFB_TRY(files[name], dir->read(name));
+    }
+    return files;
+}
+
+// The name of a file of the configuration.
+Result<std::string> name_in(const std::string& directory, const std::string& file) {
+    const std::string folder = directory + "/";
+    const std::string name = file.starts_with(folder) ? file.substr(folder.size()) : file;
+    if (is_config_file(name) && name.find('/') == name.npos) return name;
+    return fail(
+        Code::invalid, "read the configuration with another text of " + quoted(file), file,
+        "no such file is read",
+        "all files of " + directory + " are, that end in .toml and do not begin with a dot");
+}
+
 }  // namespace
 
 std::string Location::str() const {
@@ -243,21 +270,22 @@ Result<Config> parse_config(std::string_view text, const std::string& file,
     return finish(std::move(config), std::move(problems));
 }
 
-Result<Config> load_config(const std::string& directory) {
-    return load_config(directory, system_accounts());
+Result<Config> load_config(const std::string& directory, const FileTexts& instead) {
+    return load_config(directory, system_accounts(), instead);
 }
 
-Result<Config> load_config(const std::string& directory, const AccountResolver& accounts) {
-    const auto dir = Dir::open(directory);
-    if (!dir && dir.error().errnum == ENOENT) return Config{};
-    if (!dir) return std::unexpected(dir.error());
-    VFB_TRY(const auto names, dir->list());
+Result<Config> load_config(const std::string& directory, const AccountResolver& accounts,
+                           const FileTexts& instead) {
+    VFB_TRY(auto files, read_files(directory));
+    for (const auto& [file, text] : instead) {
+        VFB_TRY(const auto name, name_in(directory, file));
+        files.erase(name);
+        if (text) files.emplace(name, *text);
+    }
     Config config;
     Problems problems;
-    for (const auto& name : names) {
-        if (!is_config_file(name)) continue;
-        VFB_TRY(const auto text, dir->read(name));
-        config.files.push_back(dir->path(name));
+    for (const auto& [name, text] : files) {
+        config.files.push_back(fmt::format("{}/{}", directory, name));
         parse_file(text, config.files.back(), accounts, config, problems);
     }
     return finish(std::move(config), std::move(problems));

@@ -109,7 +109,7 @@ Candidates values_of(const CLI::App& command, const CLI::Option& option, const C
             (argument.command.empty() || argument.command == command.get_name()))
             return argument.source(context);
     const std::string type = option.get_type_name();
-    if (type == "PATH") return {{.value = ":file", .text = {}}};
+    if (type.ends_with("PATH")) return {{.value = ":file", .text = {}}};
     // `on|off`: the values are the type.
     Candidates found;
     if (type.find('|') == std::string::npos) return found;

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 
+#include "base/sys_root.hpp"
 #include "context.hpp"
 #include "exit_codes.hpp"
 #include "output/fields.hpp"
@@ -17,6 +19,11 @@
 
 namespace vfb::cli {
 namespace {
+
+struct PlanOptions {
+    std::vector<std::string> with;     // FILE=PATH
+    std::vector<std::string> without;  // FILE
+};
 
 struct ApplyOptions {
     bool dry_run = false;
@@ -39,9 +46,35 @@ Result<int> show(const Context& context, const proto::Json& plan) {
     return has_changes(plan) ? kChanges : kOk;
 }
 
-Result<int> plan(const Context& context) {
+Result<std::string> read_text(const std::string& path) {
+    const auto whole = std::filesystem::path(path).lexically_normal();
+    const std::string folder = whole.parent_path();
+    VFB_TRY(const auto dir, Dir::open(folder.empty() ? "." : folder));
+    return dir.read(whole.filename());
+}
+
+// As io.vfbroker []ConfigurationFile.
+Result<proto::Json> files_json(const PlanOptions& options) {
+    proto::Json files = proto::Json::array();
+    for (const auto& value : options.with) {
+        const auto equals = value.find('=');
+        if (equals == 0 || equals == std::string::npos || equals + 1 == value.size())
+            return fail(Code::invalid, "read --with " + value, value,
+                        "it does not say which file, and where its text is",
+                        "--with vfbroker.toml=new.toml");
+        VFB_TRY(auto text, read_text(value.substr(equals + 1)));
+        files.push_back({{"path", value.substr(0, equals)}, {"text", std::move(text)}});
+    }
+    for (const auto& value : options.without) files.push_back({{"path", value}});
+    return files;
+}
+
+Result<int> plan(const Context& context, const PlanOptions& options) {
+    proto::Json parameters = proto::Json::object();
+    VFB_TRY(auto files, files_json(options));
+    if (!files.empty()) parameters["instead"] = std::move(files);
     VFB_TRY(auto client, context.connect());
-    VFB_TRY(const auto reply, call(client, "Plan", proto::Json::object()));
+    VFB_TRY(const auto reply, call(client, "Plan", parameters));
     return show(context, member(reply.parameters, "plan"));
 }
 
@@ -111,8 +144,21 @@ Result<int> apply(const Context& context, const ApplyOptions& options) {
 void add_plan_commands(CLI::App& app, Context& context) {
     auto* plan_app = app.add_subcommand(
         "plan", "Show what apply would change (root only); exit status 2: something");
+    auto plan_options = std::make_shared<PlanOptions>();
+    plan_app
+        ->add_option("--with", plan_options->with,
+                     "As if FILE of the configuration had the text of PATH")
+        ->type_name("FILE=PATH")
+        ->allow_extra_args(false);
+    plan_app
+        ->add_option("--without", plan_options->without,
+                     "As if FILE of the configuration were not there")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
     context.add_json_option(*plan_app);
-    plan_app->callback([&context] { context.action = [&context] { return plan(context); }; });
+    plan_app->callback([&context, plan_options] {
+        context.action = [&context, plan_options] { return plan(context, *plan_options); };
+    });
 
     auto* apply_app =
         app.add_subcommand("apply", "Bring the machine to what the configuration says (root only)");

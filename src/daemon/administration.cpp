@@ -46,11 +46,14 @@ void Service::reload(const Request& request) {
 void Service::plan(const Request& request) {
     Parameters parameters(request.call.parameters);
     const Json overrides = parameters.any("overrides");
+    const Json instead = parameters.any("instead");
     if (!accepted(request, parameters)) return;
     if (!is_root(request, "plan the configuration", "configuration", "sudo vfbroker plan")) return;
     const auto parsed = overrides_from_json(overrides);
     if (!parsed) return refuse(request, parsed.error());
-    applier_.plan(*parsed, [request](const Result<broker::Plan>& plan) {
+    auto texts = file_texts_from_json(instead);
+    if (!texts) return refuse(request, texts.error());
+    applier_.plan(*parsed, std::move(*texts), [request](const Result<broker::Plan>& plan) {
         if (!plan) return refuse(request, plan.error());
         succeed(request, {{"plan", to_json(*plan)}});
     });

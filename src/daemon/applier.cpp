@@ -26,12 +26,12 @@ struct Applier::Running {
 Applier::Applier(Parts parts) : parts_(std::move(parts)) {}
 Applier::~Applier() = default;
 
-void Applier::plan(const broker::Overrides& overrides, PlanDone done) {
-    parts_.loader.load(
-        [this, overrides, done = std::move(done)](const Result<broker::Config>& config) {
-            if (!config) return done(std::unexpected(config.error()));
-            make_plan(*config, overrides, done);
-        });
+void Applier::plan(const broker::Overrides& overrides, broker::FileTexts instead, PlanDone done) {
+    parts_.loader.load(std::move(instead), [this, overrides, done = std::move(done)](
+                                               const Result<broker::Config>& config) {
+        if (!config) return done(std::unexpected(config.error()));
+        make_plan(*config, overrides, done);
+    });
 }
 
 void Applier::make_plan(broker::Config config, const broker::Overrides& overrides, PlanDone done) {
@@ -125,7 +125,7 @@ void Applier::check() {
     if (!at_rest()) return;
     if (!running_->to_resize.empty()) return resize();
     running_->finishing = true;
-    plan({}, [this](Result<broker::Plan> left) {
+    plan({}, {}, [this](Result<broker::Plan> left) {
         if (left && !running_->errors.empty()) left = std::unexpected(running_->errors.front());
         finish(std::move(left));
     });

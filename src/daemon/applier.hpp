@@ -35,8 +35,9 @@ public:
     Applier& operator=(const Applier&) = delete;
 
     using PlanDone = std::function<void(Result<broker::Plan>)>;
-    // `overrides`: as if these uses of the host were none.
-    void plan(const broker::Overrides& overrides, PlanDone done);
+    // `overrides`: as if these uses of the host were none; `instead`: as if files of the
+    // configuration had these texts.
+    void plan(const broker::Overrides& overrides, broker::FileTexts instead, PlanDone done);
 
     // How far an apply is: functions at rest, of how many.
     struct Progress {

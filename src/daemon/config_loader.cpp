@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -24,14 +25,20 @@ ConfigLoader::ConfigLoader(EventLoop& loop, std::string directory)
 
 ConfigLoader::~ConfigLoader() = default;
 
-void ConfigLoader::load(Done done) {
-    waiting_.push_back(std::move(done));
+void ConfigLoader::load(broker::FileTexts instead, Done done) {
+    waiting_.push_back({.instead = std::move(instead), .done = std::move(done)});
     if (!reading_) start();
 }
 
 void ConfigLoader::start() {
     reading_ = std::make_unique<Reading>();
-    reading_->done = std::exchange(waiting_, {});
+    // All that want the same as the first.
+    const broker::FileTexts instead = waiting_.front().instead;
+    const auto others = std::ranges::stable_partition(
+        waiting_, [&](const Wanted& wanted) { return wanted.instead == instead; });
+    for (auto same = waiting_.begin(); same != others.begin(); ++same)
+        reading_->done.push_back(std::move(same->done));
+    waiting_.erase(waiting_.begin(), others.begin());
     auto source = loop_.watch(reading_->finished.get(), EPOLLIN, [this](auto) { finish(); });
     if (!source) {
         const auto reading = std::move(reading_);
@@ -39,8 +46,8 @@ void ConfigLoader::start() {
         return;
     }
     reading_->source = std::move(*source);
-    reading_->thread = std::jthread([r = reading_.get(), directory = directory_] {
-        r->config = broker::load_config(directory);
+    reading_->thread = std::jthread([r = reading_.get(), directory = directory_, instead] {
+        r->config = broker::load_config(directory, instead);
         (void)::eventfd_write(r->finished.get(), 1);
     });
 }

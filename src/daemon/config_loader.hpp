@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/config.hpp"
@@ -24,16 +25,22 @@ public:
     ConfigLoader& operator=(const ConfigLoader&) = delete;
 
     // `done` from the loop, exactly once.
-    void load(Done done);
+    void load(Done done) { load({}, std::move(done)); }
+    // With other texts for some files: see broker::load_config().
+    void load(broker::FileTexts instead, Done done);
 
 private:
     struct Reading;
+    struct Wanted {
+        broker::FileTexts instead;
+        Done done;
+    };
     void start();
     void finish();
 
     EventLoop& loop_;
     std::string directory_;
-    std::vector<Done> waiting_;
+    std::vector<Wanted> waiting_;
     std::unique_ptr<Reading> reading_;
 };
 

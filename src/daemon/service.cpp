@@ -196,7 +196,7 @@ void Service::status(const Request& request) {
 void Service::diagnose(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (!accepted(request, parameters)) return;
-    applier_.plan({}, [this, request](const Result<broker::Plan>& plan) {
+    applier_.plan({}, {}, [this, request](const Result<broker::Plan>& plan) {
         auto facts = views_.daemon_facts();
         add_differences(facts, plan);
         diagnose(request, facts);

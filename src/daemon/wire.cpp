@@ -362,6 +362,25 @@ Result<broker::Overrides> overrides_from_json(const Json& json) {
     return overrides;
 }
 
+Result<broker::FileTexts> file_texts_from_json(const Json& json) {
+    broker::FileTexts texts;
+    if (json.is_null()) return texts;
+    const auto malformed = [] {
+        return fail(Code::invalid, "read the files of the configuration", "instead",
+                    "each has a path, and a text if it is to be there");
+    };
+    if (!json.is_array()) return malformed();
+    for (const auto& entry : json) {
+        if (!entry.is_object() || !entry.value("path", Json()).is_string()) return malformed();
+        const Json text = entry.value("text", Json());
+        const bool known = entry.size() == (entry.contains("text") ? 2 : 1);
+        if (!known || !(text.is_string() || text.is_null())) return malformed();
+        texts[entry["path"].get<std::string>()] =
+            text.is_null() ? std::nullopt : std::optional(text.get<std::string>());
+    }
+    return texts;
+}
+
 Json to_json(const broker::Survey& survey) {
     Json json{{"vfs", Json::array()},
               {"drivers", Json::array()},

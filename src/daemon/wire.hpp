@@ -4,6 +4,7 @@
 // Field names are those of src/proto/io.vfbroker.varlink.
 #pragma once
 
+#include "broker/config.hpp"
 #include "broker/device_work.hpp"
 #include "nic/vf_attributes.hpp"
 #include "pci/binding.hpp"
@@ -44,6 +45,8 @@ vfio::Support support_from_json(const Json& json);
 // [{"function": "0000:01:10.0", "reasons": ["address"]}], as io.vfbroker Override.
 Json to_json(const broker::Overrides& overrides);
 Result<broker::Overrides> overrides_from_json(const Json& json);
+// [{"path": "vfbroker.toml", "text": "..."}], as io.vfbroker ConfigurationFile.
+Result<broker::FileTexts> file_texts_from_json(const Json& json);
 Json to_json(const broker::Survey& survey);
 Result<broker::Survey> survey_from_json(const Json& json);
 Json to_json(const broker::ScrubRequest& request);

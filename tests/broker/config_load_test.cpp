@@ -62,6 +62,37 @@ TEST_F(ConfigDirectory, RefusesTheSameNameTwice) {
     EXPECT_THAT(config.error().cause->reason, HasSubstr("[pool.p] is defined twice"));
 }
 
+TEST_F(ConfigDirectory, OtherTextsForFiles) {
+    file("a.toml", "[pf.u]\nslot = '1'\nvfs = 2\n");
+    file("b.toml", "not [toml");
+    const auto config = load_config(path_, {{"a.toml", "[pf.v]\nslot = '1'\nvfs = 2\n"},
+                                            {path_ + "/b.toml", std::nullopt},
+                                            {"c.toml", "[pool.p]\npf = 'v'\n"}});
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->files, ElementsAre(path_ + "/a.toml", path_ + "/c.toml"));
+    ASSERT_EQ(config->pfs.size(), 1U);
+    EXPECT_EQ(config->pfs[0].name, "v");
+    // What is in the files stays there.
+    EXPECT_FALSE(load());
+}
+
+TEST_F(ConfigDirectory, OtherTextsAreCheckedAsFilesAre) {
+    const auto config = load_config(path_, {{"a.toml", "[pf.u]\nslots = '1'\nvfs = 2\n"}});
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().operation, "read the configuration " + path_ + "/a.toml:2:1");
+}
+
+TEST_F(ConfigDirectory, OtherTextsOfWhatIsNoFileOfIt) {
+    for (const std::string name : {"/elsewhere/a.toml", "../a.toml", "sub/a.toml", ".a.toml",
+                                   "a.conf", "", "/", "a.toml/"}) {
+        const auto config = load_config(path_, {{name, ""}});
+        ASSERT_FALSE(config) << name;
+        EXPECT_EQ(config.error().code, Code::invalid);
+        EXPECT_THAT(config.error().message(), HasSubstr("no such file is read"));
+    }
+    EXPECT_TRUE(load_config(path_ + "/nowhere", {{"a.toml", ""}}));
+}
+
 TEST_F(ConfigDirectory, AnUnreadableFileIsAnError) {
     std::filesystem::create_directory(path_ + "/x.toml");
     const auto config = load();

@@ -69,6 +69,7 @@ TEST_F(Complete, CommandsAndTheirOptions) {
     EXPECT_THAT(values({"list", "--"}), Contains("--json"));
     EXPECT_THAT(values({"--so"}), ElementsAre("--socket"));
     EXPECT_THAT(values({"--socket", ""}), ElementsAre(":file"));
+    EXPECT_THAT(values({"plan", "--with", "vfbroker.toml=n"}), ElementsAre(":file"));
 }
 
 TEST_F(Complete, WhatTheDaemonKnows) {

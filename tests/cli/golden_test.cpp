@@ -73,6 +73,14 @@ const std::vector<Case>& cases() {
         {"reload-invalid", {"reload"}, {{"Reload", "refuse-configuration"}}},
         {"plan", {"plan"}, {{"Plan", "plan"}}},
         {"plan-json", {"plan", "--json"}, {{"Plan", "plan"}}},
+        {"plan-with",
+         {"plan", "--with", "vfbroker.toml=" VFB_DATA "/new.toml", "--without", "old.toml"},
+         {{"Plan", "plan-nothing"}}},
+        {"plan-with-wrong", {"plan", "--with", "vfbroker.toml"}, {}},
+        {"plan-with-none", {"plan", "--with", "vfbroker.toml=" VFB_DATA "/none.toml"}, {}},
+        {"plan-invalid",
+         {"plan", "--without", "old.toml", "--json"},
+         {{"Plan", "refuse-configuration"}}},
         {"plan-nothing", {"plan"}, {{"Plan", "plan-nothing"}}},
         {"apply", {"apply", "--yes"}, {{"Plan", "plan"}, {"Apply", "apply-done"}}},
         {"apply-not-all",
@@ -149,7 +157,7 @@ std::string record(const Case& the_case) {
         calls += fmt::format("{} {}\n", call.method, call.parameters.dump());
     const auto text = fmt::format("{}\n---- calls\n{}---- stdout\n{}---- stderr\n{}---- exit {}\n",
                                   line, calls, outcome.out, outcome.err, outcome.status);
-    return replace_all(text, broker.path(), "SOCKET");
+    return replace_all(replace_all(text, broker.path(), "SOCKET"), VFB_DATA, "DATA");
 }
 
 class Golden : public ::testing::TestWithParam<Case> {};

@@ -104,6 +104,25 @@ TEST(Wire, BadAttributesAreNamed) {
     }
 }
 
+TEST(Wire, TextsOfFiles) {
+    EXPECT_EQ(file_texts_from_json(Json()).value(), broker::FileTexts{});
+    const auto texts =
+        file_texts_from_json(Json::parse(R"([{"path": "a.toml", "text": ""}, {"path": "b.toml"},
+                        {"path": "c.toml", "text": null}])"));
+    EXPECT_EQ(
+        texts.value(),
+        (broker::FileTexts{{"a.toml", ""}, {"b.toml", std::nullopt}, {"c.toml", std::nullopt}}));
+    // A misspelt `text` would be a file that is not there.
+    for (const char* wrong :
+         {"{}", "[1]", "[{}]", R"([{"text": ""}])", R"([{"path": 1}])",
+          R"([{"path": "a.toml", "text": 1}])", R"([{"path": "a.toml", "txt": ""}])",
+          R"([{"path": "a.toml", "text": "", "mode": 1}])"}) {
+        const auto refused = file_texts_from_json(Json::parse(wrong));
+        ASSERT_FALSE(refused) << wrong;
+        EXPECT_EQ(refused.error().code, Code::invalid);
+    }
+}
+
 TEST(Parameters, RefuseWhatIsWrongAndWhatIsUnknown) {
     const Json json{{"pool", "guests"}, {"count", 2}, {"odd", true}};
     {

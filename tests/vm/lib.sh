@@ -28,3 +28,26 @@ configure() {
     fi
     cmake --preset "$1"
 }
+
+# apt_source SUITE: a source of apt for that suite of Debian, on the mirror that this machine already
+# uses for Debian 12 itself.
+apt_source() {
+    local uri sources
+    mapfile -t sources < <(find /etc/apt/sources.list /etc/apt/sources.list.d -type f \
+        '(' -name '*.list' -o -name '*.sources' ')' 2>/dev/null)
+    # Stanzas of deb822 files, in which the order of the fields is free, and lines of the old kind.
+    uri=$(awk '
+        function stanza() { if (uris && suites ~ / bookworm( |$)/) { print uris; done = 1; exit }
+                            uris = suites = "" }
+        FNR == 1 || /^$/ { stanza() }
+        /^URIs:/ { uris = $2 }
+        /^Suites:/ { suites = $0 }
+        /^deb / { for (i = 2; i < NF; i++)
+                      if ($i ~ /^[a-z+]+:/) { uris = $i; suites = " " $(i + 1); stanza() } }
+        END { if (!done) stanza() }
+    ' "${sources[@]}")
+    [ -n "$uri" ] || die "no apt source has the suite bookworm" \
+        "this needs Debian 12; see /etc/apt/sources.list.d"
+    printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $1" 'Components: main' \
+        'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg'
+}

@@ -27,6 +27,8 @@ packages=(
     libvirt-daemon-system libvirt-clients podman crun containernetworking-plugins
     # shells that complete command lines
     zsh fish
+    # clients of other programs
+    ansible-core
 )
 # Debian 12's own QEMU has neither igb nor SR-IOV for NVMe.
 qemu_floor=10.0
@@ -47,27 +49,7 @@ dpkg --compare-versions "${qemu:-0}" ge "1:$qemu_floor" || need_qemu=yes
 export DEBIAN_FRONTEND=noninteractive
 
 # The suite comes from the mirror that this machine already uses for Debian 12 itself.
-add_backports() {
-    local uri signed_by sources
-    mapfile -t sources < <(find /etc/apt/sources.list /etc/apt/sources.list.d -type f \
-        '(' -name '*.list' -o -name '*.sources' ')' 2>/dev/null)
-    # Stanzas of deb822 files, in which the order of the fields is free, and lines of the old kind.
-    uri=$(awk '
-        function stanza() { if (uris && suites ~ / bookworm( |$)/) { print uris; done = 1; exit }
-                            uris = suites = "" }
-        FNR == 1 || /^$/ { stanza() }
-        /^URIs:/ { uris = $2 }
-        /^Suites:/ { suites = $0 }
-        /^deb / { for (i = 2; i < NF; i++)
-                      if ($i ~ /^[a-z+]+:/) { uris = $i; suites = " " $(i + 1); stanza() } }
-        END { if (!done) stanza() }
-    ' "${sources[@]}")
-    [ -n "$uri" ] || die "no apt source has the suite bookworm" \
-        "this needs Debian 12; see /etc/apt/sources.list.d"
-    signed_by=/usr/share/keyrings/debian-archive-keyring.gpg
-    printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $suite" 'Components: main' \
-        "Signed-By: $signed_by" >/etc/apt/sources.list.d/vfbroker-backports.sources
-}
+add_backports() { apt_source "$suite" >/etc/apt/sources.list.d/vfbroker-backports.sources; }
 
 if [ -n "$need_qemu" ] && ! grep -rqs "$suite" /etc/apt/sources.list /etc/apt/sources.list.d; then
     note "adding the suite $suite for QEMU $qemu_floor"

@@ -108,7 +108,8 @@ init=inside${systemd:+-systemd}
         vfb_before "$before" vfb_boots "$boots" vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
-        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" CI "${CI:-}"
+        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" CI "${CI:-}" \
+        VFBROKER_CACHE "$vfb_cache"
 } >"$share/machine.env"
 
 # Under TCG a one-shot timer of the local APIC is lost now and then, and with it everything that

@@ -45,6 +45,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -173,8 +174,13 @@ const AccountResolver& system_accounts();
 // (up to 19) are in its chain of causes; tables are compared only when each is right by itself.
 //
 // A missing directory or one without `*.toml` is an empty Config: nothing is managed.
-Result<Config> load_config(const std::string& directory);
-Result<Config> load_config(const std::string& directory, const AccountResolver& accounts);
+//
+// `instead`: what files are taken to say, whatever they say; nullopt: as if there were no such
+// file. Code::invalid for one that would not be read as part of the configuration.
+using FileTexts = std::map<std::string, std::optional<std::string>>;  // by path or name
+Result<Config> load_config(const std::string& directory, const FileTexts& instead = {});
+Result<Config> load_config(const std::string& directory, const AccountResolver& accounts,
+                           const FileTexts& instead = {});
 // One file's text; `file` is only for messages.
 Result<Config> parse_config(std::string_view text, const std::string& file);
 Result<Config> parse_config(std::string_view text, const std::string& file,
