@@ -27,8 +27,10 @@ bool wait_for_dismissal(int fd) {
     ::setsid();
     // Whoever reads our output must not wait for this process.
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    ::dup2(null.get(), STDIN_FILENO);
-    ::dup2(null.get(), STDOUT_FILENO);
+    if (null) {
+        ::dup2(null.get(), STDIN_FILENO);
+        ::dup2(null.get(), STDOUT_FILENO);
+    }
     prepare();
     if (!wait_for_dismissal(fd)) rescue();
     ::_exit(0);

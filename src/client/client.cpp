@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace vfb::client {
 namespace {
@@ -91,13 +93,17 @@ Result<proto::TextMessage> Client::send_and_wait(const Json& body, const Timeout
 }
 
 Result<proto::TextMessage> Client::wait_for_message(const Timeout& deadline) {
-    while (true) {
+    while (arrived_.empty()) {
         VFB_CHECK(connection_.flush());
         VFB_TRY(auto received, connection_.receive_text());
-        if (!received.messages.empty()) return std::move(received.messages.front());
-        if (received.closed) return fail(Code::lost, {}, {}, {});
-        if (!received.more) VFB_CHECK(wait(deadline));
+        const bool nothing = received.messages.empty();
+        std::ranges::move(received.messages, std::back_inserter(arrived_));
+        if (nothing && received.closed) return fail(Code::lost, {}, {}, {});
+        if (nothing && !received.more) VFB_CHECK(wait(deadline));
     }
+    auto message = std::move(arrived_.front());
+    arrived_.pop_front();
+    return message;
 }
 
 std::unexpected<Error> Client::hang_up(Error cause, const std::string& method) {

@@ -4,7 +4,13 @@
 #include "client/client.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <thread>
 
 #include "fake_broker.hpp"
 #include "lease_replies.hpp"
@@ -133,6 +139,44 @@ TEST(Call, ATimeoutHangsUp) {
     EXPECT_EQ(reply.error().code, Code::timeout);
     EXPECT_EQ(broker.connections(0), 0u);
     EXPECT_EQ(client->call("Status", Json::object()).error().code, Code::lost);
+}
+
+// Answers the first call of the first connection with `text`, in one piece.
+void answer_once(int listener, std::string_view text) {
+    const UniqueFd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    char byte = 1;
+    while (byte != 0 && ::read(socket.get(), &byte, 1) == 1) {
+    }
+    EXPECT_EQ(::write(socket.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
+TEST(CallMore, PartsAndTheReplyMayComeInOnePiece) {
+    using namespace std::string_view_literals;
+    const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = testing::TempDir() + "one-piece.sock";
+    std::remove(path.c_str());
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    std::thread server([&] {
+        answer_once(listener.get(),
+                    "{\"parameters\":{\"done\":1},\"continues\":true}\0"
+                    "{\"parameters\":{\"done\":2},\"continues\":true}\0"
+                    "{\"parameters\":{\"left\":3}}\0"sv);
+    });
+    auto client = Client::connect(path);
+    ASSERT_TRUE(client);
+    std::vector<int> done;
+    const auto reply = client->call_more("Apply", Json::object(), [&](const Json& part) {
+        done.push_back(part.at("done").get<int>());
+    });
+    server.join();
+    ASSERT_TRUE(reply) << reply.error().message();
+    EXPECT_EQ(done, (std::vector{1, 2}));
+    EXPECT_EQ(reply->parameters, Json({{"left", 3}}));
 }
 
 TEST(Call, RepliesThatAreNone) {

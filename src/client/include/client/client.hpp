@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -66,6 +67,7 @@ private:
     Result<> wait(const Timeout& deadline) const;
 
     proto::Connection connection_;
+    std::deque<proto::TextMessage> arrived_;  // and not asked for yet: parts come together
     bool hung_up_ = false;
 };
 
