@@ -114,14 +114,16 @@ init=inside${systemd:+-systemd}
 
 # Under TCG a one-shot timer of the local APIC is lost now and then, and with it everything that
 # sleeps: the periodic tick (nohz=off highres=off) recovers by itself. no_timer_check spares a check
-# at boot that fails when the host is busy.
+# at boot that fails when the host is busy. Lazy flushes of the IOMMU are of no use there.
+cmdline="console=ttyS0 no_timer_check nohz=off highres=off panic=-1 oops=panic $fewer"
+cmdline+=" intel_iommu=on iommu.strict=1 $append"
 # The machine. Slots are fixed: the first NIC is 0000:01:00.0 whatever else there is.
 nine=security_model=none,multidevs=remap
 args=(
     -accel tcg,thread=multi -M q35,kernel-irqchip=split -cpu max -smp 2 -m "$memory"
     -nodefaults -display none -vga none -no-reboot
     -kernel "$kernel_dir/bzImage" -initrd "$initrd"
-    -append "console=ttyS0 no_timer_check nohz=off highres=off panic=-1 oops=panic $fewer intel_iommu=on $append"
+    -append "$cmdline"
     -serial "file:$console"
     -fsdev "local,id=hostroot,path=/,readonly=on,$nine"
     -device virtio-9p-pci,addr=18,fsdev=hostroot,mount_tag=hostroot
