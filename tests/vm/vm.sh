@@ -114,9 +114,9 @@ init=inside${systemd:+-systemd}
 
 # Under TCG a one-shot timer of the local APIC is lost now and then, and with it everything that
 # sleeps: the periodic tick (nohz=off highres=off) recovers by itself. no_timer_check spares a check
-# at boot that fails when the host is busy. Lazy flushes of the IOMMU are of no use there.
+# at boot that fails when the host is busy.
 cmdline="console=ttyS0 no_timer_check nohz=off highres=off panic=-1 oops=panic $fewer"
-cmdline+=" intel_iommu=on iommu.strict=1 $append"
+cmdline+=" intel_iommu=on $append"
 # The machine. Slots are fixed: the first NIC is 0000:01:00.0 whatever else there is.
 nine=security_model=none,multidevs=remap
 args=(
@@ -152,7 +152,7 @@ else
 fi
 [ -z "$qmp" ] || args+=(-qmp "unix:$qmp,server=on,wait=off")
 [ -z "$iommu" ] ||
-    args+=(-device "intel-iommu,intremap=$intremap")
+    args+=(-device "intel-iommu,intremap=$intremap,caching-mode=on,device-iotlb=on")
 
 chassis=0
 # root_port ID ADDR
