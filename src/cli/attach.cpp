@@ -7,16 +7,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/guardian.hpp"
 #include "client/lease.hpp"
+#include "client/lease_list.hpp"
 #include "context.hpp"
 #include "exit_codes.hpp"
 #include "formats.hpp"
 #include "lease_options.hpp"
 #include "memory_lock.hpp"
-#include "output/fields.hpp"
 #include "output/table.hpp"
 #include "pool_facts.hpp"
 #include "vmm/cloud_hypervisor.hpp"
@@ -167,10 +168,10 @@ Result<int> attach(const Context& context, const AttachOptions& options) {
     return report(context, lease, options.target);
 }
 
-Result<proto::Json> find_lease(client::Client& client, std::int64_t id) {
-    VFB_TRY(const auto reply, client.call("ListLeases", proto::Json::object()));
-    for (const auto& lease : elements(reply.parameters, "leases"))
-        if (number(lease, "id") == std::to_string(id)) return lease;
+Result<client::LeaseSummary> find_lease(client::Client& client, std::int64_t id) {
+    VFB_TRY(auto leases, client::leases(client));
+    const auto found = std::ranges::find(leases, id, &client::LeaseSummary::id);
+    if (found != leases.end()) return std::move(*found);
     return fail(Code::not_found, fmt::format("detach lease {}", id), std::to_string(id),
                 "you have no such lease", "vfbroker leases");
 }
@@ -179,17 +180,16 @@ Result<int> detach(const Context& context, const DetachOptions& options) {
     VFB_TRY(auto client, context.connect());
     VFB_TRY(const auto lease, find_lease(client, options.lease));
     VFB_TRY(auto vmm, options.target.connect());
-    const std::string pid = std::to_string(vmm->process().pid);
-    if (text(lease, "owner") != "process" || number(lease, "pid") != pid)
+    const pid_t pid = vmm->process().pid;
+    if (lease.owner != "process" || lease.pid != pid)
         return fail(Code::invalid, fmt::format("detach lease {}", options.lease),
                     std::to_string(options.lease),
-                    fmt::format("it belongs to {} {}, and process {} answers there",
-                                text(lease, "owner"), number(lease, "pid"), pid),
+                    fmt::format("it belongs to {} {}, and process {} answers there", lease.owner,
+                                lease.pid, pid),
                     "vfbroker leases");
-    const auto functions = elements(lease, "functions");
-    const vmm::Plugged plugged{.lease = options.lease, .count = functions.size()};
+    const vmm::Plugged plugged{.lease = lease.id, .count = lease.functions.size()};
     VFB_CHECK(vmm->unplug(plugged, std::chrono::seconds(options.timeout)));
-    VFB_CHECK(client::release(client, options.lease, std::nullopt));
+    VFB_CHECK(client::release(client, lease.id, lease.functions.front().generation));
     return kOk;
 }
 

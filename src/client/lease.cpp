@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "answers.hpp"
+
 namespace vfb::client {
 namespace {
 
@@ -10,11 +12,6 @@ using proto::Json;
 
 Json to_json(const ProcessId& process) {
     return {{"pid", process.pid}, {"startTime", process.start_time}};
-}
-
-std::unexpected<Error> unusable(std::string reason) {
-    return fail(Code::protocol, "read vfbrokerd's answer", {}, std::move(reason),
-                "vfbrokerd and its clients may differ in version");
 }
 
 template <class T>
@@ -37,27 +34,6 @@ Json to_json(const Attributes& attributes) {
     put(object, "nodeGuid", attributes.node_guid);
     put(object, "portGuid", attributes.port_guid);
     return object;
-}
-
-Result<std::string> text(const Json& object, const char* name) {
-    const auto found = object.find(name);
-    if (found == object.end() || !found->is_string())
-        return unusable(std::string("it has no text `") + name + "`");
-    return found->get<std::string>();
-}
-
-Result<std::int64_t> number(const Json& object, const char* name) {
-    const auto found = object.find(name);
-    if (found == object.end() || !found->is_number_integer())
-        return unusable(std::string("it has no number `") + name + "`");
-    return found->get<std::int64_t>();
-}
-
-Result<const Json*> array(const Json& object, const char* name) {
-    const auto found = object.find(name);
-    if (found == object.end() || !found->is_array())
-        return unusable(std::string("it has no list `") + name + "`");
-    return &*found;
 }
 
 // Descriptors of a reply, each of which is taken at most once.

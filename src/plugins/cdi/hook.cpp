@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <chrono>
 
-#include "client/functions.hpp"
+#include "client/lease_list.hpp"
+#include "client/lease_when_clean.hpp"
 #include "container.hpp"
 #include "nodes.hpp"
 
@@ -19,29 +19,8 @@ using client::Client;
 using proto::Json;
 
 // How long a container waits for a function that is being cleaned of its last user.
-constexpr std::int64_t kCleaningSeconds = 60;
+constexpr auto kCleaningTime = 60s;
 constexpr auto kCallTimeout = 90s;
-
-bool is_being_cleaned(Client& client, const Wanted& wanted) {
-    const auto functions = client::list(client, true);
-    if (!functions) return false;
-    return std::ranges::any_of(*functions, [&wanted](const client::FunctionSummary& function) {
-        return function.pool == wanted.pool &&
-               (!wanted.function || function.address == *wanted.function) &&
-               (function.state == "preparing" || function.state == "dirty");
-    });
-}
-
-// Waits only where waiting helps: a container that is started again right after its end.
-Result<client::Lease> take(Client& client, const Wanted& wanted, client::LeaseRequest request) {
-    auto reply = client.call("Lease", client::to_json(request), kCallTimeout);
-    if (!reply && reply.error().code == Code::busy && is_being_cleaned(client, wanted)) {
-        request.wait_seconds = kCleaningSeconds;
-        reply = client.call("Lease", client::to_json(request), kCallTimeout);
-    }
-    if (!reply) return std::unexpected(std::move(reply).error());
-    return client::read_lease(std::move(*reply));
-}
 
 // A program that drives a function locks all of its memory; runtimes give it the host's usual
 // limit.
@@ -100,7 +79,8 @@ Result<> lease(const SysRoot& root, const std::string& socket, const Wanted& wan
     VFB_TRY(auto client, Client::connect(socket));
     VFB_TRY(const auto memory_lock, memory_lock_of(client, wanted.pool));
     VFB_TRY(const auto taken,
-            take(client, wanted, request_of(wanted, state, process, memory_lock)));
+            client::lease_when_clean(client, request_of(wanted, state, process, memory_lock),
+                                     kCleaningTime, kCallTimeout));
     auto done = hand_over(root, wanted, state, taken);
     // It would end with the container's process, which the runtime is about to kill.
     if (!done) (void)client::release(client, taken.id, taken.generation());
@@ -109,18 +89,13 @@ Result<> lease(const SysRoot& root, const std::string& socket, const Wanted& wan
 
 Result<> release(const std::string& socket, const State& state) {
     VFB_TRY(auto client, Client::connect(socket));
-    VFB_TRY(const auto reply, client.call("ListLeases", Json::object(), kCallTimeout));
+    VFB_TRY(const auto leases, client::leases(client, kCallTimeout));
     Result<> result;
-    for (const Json& entry : reply.parameters.value("leases", Json::array())) {
+    for (const auto& lease : leases) {
         // Others may call their guests what they like.
-        if (entry.value("uid", -1) != 0 || entry.value("owner", "") != "process" ||
-            entry.value("guest", "") != state.id)
-            continue;
-        auto released =
-            client::release(client, entry.at("id").get<std::int64_t>(),
-                            entry.at("functions").at(0).at("generation").get<std::int64_t>());
+        if (lease.uid != 0 || lease.owner != "process" || lease.guest != state.id) continue;
         // It has ended with its process, as a rule.
-        if (!released && released.error().code != Code::not_found) result = std::move(released);
+        if (auto ended = client::end(client, lease); !ended) result = std::move(ended);
     }
     return result;
 }

@@ -6,23 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "client/client.hpp"
+#include "client/lease_list.hpp"
 #include "config.hpp"
 
 namespace vfb::cni {
 
-struct Held {
-    std::int64_t lease = 0;
-    std::int64_t generation = 0;
-    std::string name;     // attachment_name()
-    std::string address;  // of the PCI function
-    bool lost = false;    // it went away
-};
-
 Outcome<client::Client> connect(const Config& config);
 // Those of the network; of all stages but the one in which ADD still holds the lease itself.
-Outcome<std::vector<Held>> held(client::Client& client, const std::string& network);
-// That it has ended meanwhile is what was wanted.
-Outcome<> end(client::Client& client, const Held& attachment);
+Outcome<std::vector<client::LeaseSummary>> attachments_of(client::Client& client,
+                                                          const std::string& network);
 
 }  // namespace vfb::cni

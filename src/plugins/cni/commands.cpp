@@ -62,14 +62,14 @@ Result<nic::GuestLink> set_up(const std::string& ifname, const Config& config,
 }
 
 Outcome<> refuse_second(client::Client& client, const Config& config, const std::string& name) {
-    VFB_TRY(const auto attachments, held(client, config.network));
-    const auto it = std::ranges::find(attachments, name, &Held::name);
+    VFB_TRY(const auto attachments, attachments_of(client, config.network));
+    const auto it = std::ranges::find(attachments, name, &client::LeaseSummary::guest);
     if (it == attachments.end()) return {};
     return std::unexpected(
         Failure(kOurs + 5,
                 fmt::format("cannot attach the container: it has {} on this network by that "
                             "interface already",
-                            it->address),
+                            it->functions.front().address),
                 "end that first (DEL), or ask for another interface"));
 }
 
@@ -97,17 +97,16 @@ Outcome<Attachment> finish(client::Client& client, const client::Lease& lease, i
 }
 
 // What the namespace says of an interface, against what it should be.
-Result<> compare(const Environment& environment, const Held& held_by, const Config& config,
+Result<> compare(const Environment& environment, const std::string& address, const Config& config,
                  const Addressing& addressing) {
     const auto& ifname = environment.ifname;
     const std::string operation = "find " + ifname + " as ADD left it";
     VFB_TRY(const auto link, nic::find_guest_link(ifname));
     VFB_TRY(const auto network, nic::read_network());
     const auto it = std::ranges::find(network.links, ifname, &nic::HostLink::name);
-    if (it == network.links.end() ||
-        (!it->pci_address.empty() && it->pci_address != held_by.address))
+    if (it == network.links.end() || (!it->pci_address.empty() && it->pci_address != address))
         return fail(Code::lost, operation, ifname,
-                    fmt::format("the interface of that name is not {}", held_by.address), kAgain);
+                    fmt::format("the interface of that name is not {}", address), kAgain);
     if (!link.up) return fail(Code::failed, operation, ifname, "it is down", kAgain);
     const auto mac = previous_mac(config.previous, ifname, environment.netns);
     if (!mac)
@@ -117,8 +116,8 @@ Result<> compare(const Environment& environment, const Held& held_by, const Conf
         return fail(Code::failed, operation, ifname,
                     fmt::format("its MAC address is {}, and was {}", link.mac, *mac), kAgain);
     for (const auto& wanted : addressing.addresses) {
-        const auto has = [&](const nic::HostAddress& address) {
-            return address.ifindex == link.ifindex && address.text == wanted.text;
+        const auto has = [&](const nic::HostAddress& known) {
+            return known.ifindex == link.ifindex && known.text == wanted.text;
         };
         if (std::ranges::none_of(network.addresses, has))
             return fail(Code::failed, operation, ifname,
@@ -164,10 +163,10 @@ Outcome<Json> del(const Environment& environment, const std::string& input) {
     if (!config.ipam.empty()) addresses = delegate(config.ipam, "DEL", environment, config);
     // Whatever came of that: the VF goes back.
     VFB_TRY(auto client, connect(config));
-    VFB_TRY(const auto attachments, held(client, config.network));
+    VFB_TRY(const auto attachments, attachments_of(client, config.network));
     const auto name = attachment_name(config.network, environment.container, environment.ifname);
     for (const auto& attachment : attachments)
-        if (attachment.name == name) VFB_CHECK(end(client, attachment));
+        if (attachment.guest == name) VFB_CHECK(client::end(client, attachment));
     if (!addresses) return std::unexpected(addresses.error());
     return Json();
 }
@@ -181,13 +180,14 @@ Outcome<Json> check(const Environment& environment, const std::string& input) {
     VFB_TRY(const auto netns, open_namespace(root, environment.netns));
     VFB_TRY(const auto addressing, read_addressing(config.previous));
     VFB_TRY(auto client, connect(config));
-    VFB_TRY(const auto attachments, held(client, config.network));
+    VFB_TRY(const auto attachments, attachments_of(client, config.network));
     const auto name = attachment_name(config.network, environment.container, environment.ifname);
-    const auto it = std::ranges::find(attachments, name, &Held::name);
-    if (it == attachments.end() || it->lost)
+    const auto it = std::ranges::find(attachments, name, &client::LeaseSummary::guest);
+    if (it == attachments.end() || it->functions.front().lost)
         return std::unexpected(not_attached(environment, config));
-    VFB_CHECK(nic::in_namespace(netns.get(), environment.netns,
-                                [&] { return compare(environment, *it, config, addressing); }));
+    VFB_CHECK(nic::in_namespace(netns.get(), environment.netns, [&] {
+        return compare(environment, it->functions.front().address, config, addressing);
+    }));
     if (!config.ipam.empty()) {
         VFB_TRY(const Json checked, delegate(config.ipam, "CHECK", environment, config));
     }
@@ -203,11 +203,11 @@ Outcome<Json> collect_garbage(const Environment& environment, const std::string&
     Outcome<Json> collected;
     if (!config.ipam.empty()) collected = delegate(config.ipam, "GC", environment, config);
     VFB_TRY(auto client, connect(config));
-    VFB_TRY(const auto attachments, held(client, config.network));
+    VFB_TRY(const auto attachments, attachments_of(client, config.network));
     for (const auto& attachment : attachments) {
-        if (config.valid->contains(attachment.name)) continue;
+        if (config.valid->contains(attachment.guest)) continue;
         // One that cannot be ended keeps none of the others.
-        if (auto ended = end(client, attachment); !ended && collected)
+        if (auto ended = client::end(client, attachment); !ended && collected)
             collected = std::unexpected(ended.error());
     }
     if (!collected) return std::unexpected(collected.error());

@@ -10,6 +10,7 @@
 
 #include "base/process.hpp"
 #include "client/functions.hpp"
+#include "client/lease_when_clean.hpp"
 #include "leases.hpp"
 
 namespace vfb::libvirt {
@@ -19,7 +20,7 @@ using namespace std::chrono_literals;
 using client::Client;
 
 // How long a start waits for a function that is being cleaned of its last guest.
-constexpr std::int64_t kCleaningSeconds = 60;
+constexpr auto kCleaningTime = 60s;
 // What a call may take besides: libvirt waits for it, and virsh for libvirt.
 constexpr auto kCallTimeout = 90s;
 constexpr const char* kPidFolder = "/run/libvirt/qemu";
@@ -37,41 +38,14 @@ bool concerns_us(const SysRoot& root, const Domain& domain) {
     });
 }
 
-Result<std::vector<KnownLease>> list_leases(Client& client) {
-    VFB_TRY(const auto reply, client.call("ListLeases", proto::Json::object(), kCallTimeout));
-    return read_leases(reply.parameters);
-}
-
 Result<> release_all(Client& client, const Domain& domain) {
-    VFB_TRY(const auto leases, list_leases(client));
+    VFB_TRY(const auto leases, client::leases(client, kCallTimeout));
     Result<> result;
-    for (const KnownLease& lease : leases) {
+    for (const auto& lease : leases) {
         if (!is_of(lease, domain)) continue;
-        auto released = client::release(client, lease.id, lease.generation);
-        // Ended meanwhile is as good.
-        if (!released && released.error().code != Code::not_found) result = std::move(released);
+        if (auto ended = client::end(client, lease); !ended) result = std::move(ended);
     }
     return result;
-}
-
-bool is_being_cleaned(Client& client, const client::LeaseRequest& request) {
-    const auto functions = client::list(client, true);
-    if (!functions) return false;
-    return std::ranges::any_of(*functions, [&request](const client::FunctionSummary& function) {
-        return std::ranges::find(request.functions, function.address) != request.functions.end() &&
-               (function.state == "preparing" || function.state == "dirty");
-    });
-}
-
-// Waits only where waiting helps: a domain that is started again right after its end.
-Result<client::Lease> take(Client& client, client::LeaseRequest request) {
-    auto reply = client.call("Lease", client::to_json(request), kCallTimeout);
-    if (!reply && reply.error().code == Code::busy && is_being_cleaned(client, request)) {
-        request.wait_seconds = kCleaningSeconds;
-        reply = client.call("Lease", client::to_json(request), kCallTimeout);
-    }
-    if (!reply) return std::unexpected(std::move(reply).error());
-    return client::read_lease(std::move(*reply));
 }
 
 Result<> prepare(const Surroundings& around, const Domain& domain) {
@@ -79,7 +53,7 @@ Result<> prepare(const Surroundings& around, const Domain& domain) {
     // A start that was given up by a libvirt that could not say so any more.
     VFB_CHECK(release_all(client, domain));
     VFB_TRY(const auto functions, client::list(client, true));
-    VFB_TRY(const auto leases, list_leases(client));
+    VFB_TRY(const auto leases, client::leases(client, kCallTimeout));
     VFB_TRY(const auto requests, needed(domain, functions, leases));
     if (requests.empty()) return {};
     VFB_TRY(const pid_t pid, find_libvirt(around.root.proc(), around.caller));
@@ -87,7 +61,7 @@ Result<> prepare(const Surroundings& around, const Domain& domain) {
     // This connection's until all are there: whatever ends it here gives all of them back.
     std::vector<client::Lease> taken;
     for (const auto& request : requests) {
-        VFB_TRY(auto lease, take(client, request));
+        VFB_TRY(auto lease, client::lease_when_clean(client, request, kCleaningTime, kCallTimeout));
         taken.push_back(std::move(lease));
     }
     for (const client::Lease& lease : taken) VFB_CHECK(client::transfer(client, lease.id, libvirt));
@@ -106,7 +80,7 @@ Result<pid_t> qemu_of(const SysRoot& root, const Domain& domain) {
 Result<> hand_to_qemu(const Surroundings& around, const Domain& domain) {
     VFB_TRY(auto client, Client::connect(around.socket));
     VFB_TRY(const auto functions, client::list(client, true));
-    VFB_TRY(const auto leases, list_leases(client));
+    VFB_TRY(const auto leases, client::leases(client, kCallTimeout));
     if (const auto missing = unleased(domain, functions, leases); !missing.empty())
         return fail(Code::lost, "give the domain's leases to its QEMU", missing.front(),
                     fmt::format("{} is not leased to it any more", fmt::join(missing, ", ")),
@@ -115,7 +89,7 @@ Result<> hand_to_qemu(const Surroundings& around, const Domain& domain) {
         return {};
     VFB_TRY(const pid_t pid, qemu_of(around.root, domain));
     VFB_TRY(const auto qemu, identify_process(around.root.proc(), pid));
-    for (const KnownLease& lease : leases)
+    for (const auto& lease : leases)
         if (is_of(lease, domain)) VFB_CHECK(client::transfer(client, lease.id, qemu));
     return {};
 }

@@ -11,6 +11,7 @@ namespace {
 using client::FunctionList;
 using client::FunctionSummary;
 using client::LeaseRequest;
+using client::LeaseSummary;
 
 const FunctionSummary* find(const FunctionList& functions, const std::string& address) {
     const auto found =
@@ -18,14 +19,10 @@ const FunctionSummary* find(const FunctionList& functions, const std::string& ad
     return found == functions.end() || found->pool.empty() ? nullptr : &*found;
 }
 
-bool holds(const KnownLease& lease, const std::string& address) {
-    return std::ranges::find(lease.functions, address) != lease.functions.end();
-}
-
-const KnownLease* kept_lease(const Domain& domain, const std::string& address,
-                             const std::vector<KnownLease>& leases) {
-    const auto found = std::ranges::find_if(leases, [&](const KnownLease& lease) {
-        return is_kept_for(lease, domain) && holds(lease, address);
+const LeaseSummary* kept_lease(const Domain& domain, const std::string& address,
+                               const std::vector<LeaseSummary>& leases) {
+    const auto found = std::ranges::find_if(leases, [&](const LeaseSummary& lease) {
+        return is_kept_for(lease, domain) && lease.holds(address);
     });
     return found == leases.end() ? nullptr : &*found;
 }
@@ -59,56 +56,23 @@ bool same(const client::Attributes& a, const client::Attributes& b) {
 
 }  // namespace
 
-Result<std::vector<KnownLease>> read_leases(const proto::Json& parameters) {
-    const auto text = [](const proto::Json& object, const char* name) {
-        const auto it = object.find(name);
-        return it == object.end() || !it->is_string() ? "" : it->get<std::string>();
-    };
-    const auto number = [](const proto::Json& object, const char* name) {
-        const auto it = object.find(name);
-        return it == object.end() || !it->is_number_integer() ? -1 : it->get<std::int64_t>();
-    };
-    std::vector<KnownLease> leases;
-    const auto list = parameters.find("leases");
-    const auto is_list = [](const auto& it, const proto::Json& of) {
-        return it != of.end() && it->is_array();
-    };
-    if (!is_list(list, parameters))
-        return fail(Code::protocol, "read vfbrokerd's answer", {}, "it has no list of leases",
-                    "vfbrokerd and its clients may differ in version");
-    for (const proto::Json& object : *list) {
-        KnownLease lease;
-        lease.id = number(object, "id");
-        lease.uid = number(object, "uid");
-        lease.owner = text(object, "owner");
-        lease.guest = text(object, "guest");
-        const auto functions = object.find("functions");
-        if (!is_list(functions, object) || functions->empty()) continue;
-        lease.generation = number(functions->front(), "generation");
-        for (const proto::Json& function : *functions)
-            lease.functions.push_back(text(function, "address"));
-        leases.push_back(std::move(lease));
-    }
-    return leases;
-}
-
 std::string guest_of(const Domain& domain) {
     constexpr std::size_t kMostName = 200;  // of the 256 bytes that a guest's name may have
     return fmt::format("{} ({})", domain.name.substr(0, kMostName), domain.uuid);
 }
 
-bool is_of(const KnownLease& lease, const Domain& domain) {
+bool is_of(const LeaseSummary& lease, const Domain& domain) {
     // A domain may be renamed; its UUID stays. Other users may call their guests what they like.
     return lease.uid == 0 && lease.owner == "process" &&
            lease.guest.ends_with(fmt::format("({})", domain.uuid));
 }
 
-bool is_kept_for(const KnownLease& lease, const Domain& domain) {
+bool is_kept_for(const LeaseSummary& lease, const Domain& domain) {
     return lease.uid == 0 && lease.owner == "guest" && lease.guest == domain.name;
 }
 
 Result<std::vector<LeaseRequest>> needed(const Domain& domain, const FunctionList& functions,
-                                         const std::vector<KnownLease>& leases) {
+                                         const std::vector<LeaseSummary>& leases) {
     std::vector<LeaseRequest> requests;
     std::vector<std::pair<std::string, std::optional<std::int64_t>>> units;
     for (const HostFunction& function : domain.functions) {
@@ -156,13 +120,13 @@ Result<std::vector<LeaseRequest>> needed(const Domain& domain, const FunctionLis
 }
 
 std::vector<std::string> unleased(const Domain& domain, const FunctionList& functions,
-                                  const std::vector<KnownLease>& leases) {
+                                  const std::vector<LeaseSummary>& leases) {
     std::vector<std::string> missing;
     for (const HostFunction& function : domain.functions) {
         if (find(functions, function.address) == nullptr) continue;
-        const auto mine = [&](const KnownLease& lease) {
+        const auto mine = [&](const LeaseSummary& lease) {
             return (is_of(lease, domain) || is_kept_for(lease, domain)) &&
-                   holds(lease, function.address);
+                   lease.holds(function.address);
         };
         if (std::ranges::none_of(leases, mine)) missing.push_back(function.address);
     }

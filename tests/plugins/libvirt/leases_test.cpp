@@ -32,9 +32,13 @@ client::FunctionSummary known(const std::string& address, std::int64_t group) {
     return summary;
 }
 
-KnownLease lease_of(const std::string& owner, const std::string& guest) {
-    return {
-        .id = 3, .generation = 1, .uid = 0, .owner = owner, .guest = guest, .functions = {kVf0}};
+client::LeaseSummary lease_of(const std::string& owner, const std::string& guest) {
+    return {.id = 3,
+            .uid = 0,
+            .pid = 9,
+            .owner = owner,
+            .guest = guest,
+            .functions = {{.address = kVf0, .generation = 1}}};
 }
 
 const client::FunctionList kFunctions{known(kVf0, 7), known(kVf1, 8)};
@@ -114,21 +118,6 @@ TEST(KnownLeases, WhatIsMissing) {
     const Domain domain = web({host(kVf0), host(kVf1), host("0000:02:00.0")});
     EXPECT_THAT(unleased(domain, kFunctions, {lease_of("process", guest_of(domain))}),
                 ElementsAre(kVf1));
-}
-
-TEST(KnownLeases, ReadFromTheWire) {
-    const auto leases =
-        read_leases({{"leases",
-                      {{{"id", 3},
-                        {"uid", 0},
-                        {"owner", "process"},
-                        {"guest", "web"},
-                        {"functions", {{{"address", kVf0}, {"generation", 9}}}}}}}});
-    ASSERT_TRUE(leases);
-    ASSERT_EQ(leases->size(), 1U);
-    EXPECT_EQ(leases->front().generation, 9);
-    EXPECT_THAT(leases->front().functions, ElementsAre(kVf0));
-    EXPECT_EQ(read_leases({{"leases", 5}}).error().code, Code::protocol);
 }
 
 }  // namespace
