@@ -64,8 +64,7 @@ Result<> complete(client::Client& client, vmm::Vmm& vmm, client::LeaseRequest& r
     VFB_TRY(const auto pool, pool_facts(client, request.pool));
     choose_hand_off(request, pool);
     if (request.memory_lock) return {};
-    VFB_TRY(const auto pinned,
-            vmm.pinned_memory(static_cast<std::size_t>(request.count.value_or(1))));
+    VFB_TRY(const auto pinned, vmm.pinned_memory(request.size()));
     VFB_TRY(request.memory_lock,
             memory_lock_for(request.pool, pinned, pool.memory_lock_max, ::geteuid() == 0));
     return {};

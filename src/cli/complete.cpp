@@ -98,6 +98,7 @@ constexpr std::array kArguments{
     Argument{.command = "", .name = "TARGET", .source = targets},
     Argument{.command = "", .name = "PF", .source = pfs},
     Argument{.command = "take", .name = "--despite", .source = uses},
+    Argument{.command = "", .name = "--function", .source = functions},
     Argument{.command = "apply", .name = "--despite", .source = functions},
     Argument{.command = "resize", .name = "--despite", .source = functions},
 };

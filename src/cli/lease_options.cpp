@@ -62,6 +62,12 @@ void add_lease_options(CLI::App& app, client::LeaseRequest& request) {
     constexpr std::int64_t kMostMbits = INT32_MAX;
     constexpr std::int64_t kMostSeconds = 86400;
     auto& attributes = request.attributes;
+    auto* function =
+        app.add_option("--function", request.functions, "This function, and not any; repeatable")
+            ->type_name("ADDRESS")
+            ->expected(1)
+            ->take_all();
+    if (auto* count = app.get_option_no_throw("--count")) function->excludes(count);
     add_text(app, "--guest", request.guest, "Name of what the lease serves", "NAME");
     add_text(app, "--mac", attributes.mac, "MAC address", "MAC");
     add_number(app, "--vlan", attributes.vlan, "VLAN, 0 for none", "ID", 4094);

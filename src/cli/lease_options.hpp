@@ -9,7 +9,8 @@
 
 namespace vfb::cli {
 
-// Adds them to `app`; they fill `request`, which outlives the parsing.
+// Adds them to `app`; they fill `request`, which outlives the parsing. --function is refused beside
+// --count, where there is one.
 void add_lease_options(CLI::App& app, client::LeaseRequest& request);
 // --count.
 void add_count_option(CLI::App& app, client::LeaseRequest& request);

@@ -128,6 +128,11 @@ Result<std::vector<client::LeaseRequest>> check(const Context& context, const Ru
     if (format == Format::dpdk && options.request.backend == "iommufd")
         return fail(Code::invalid, "run the command", {}, "DPDK cannot use the iommufd backend",
                     "leave out --backend");
+    if (const auto& named = options.request.functions;
+        !named.empty() && (options.pools.size() > 1 || options.pools.front().contains(':')))
+        return fail(Code::invalid, "lease " + named.front(), named.front(),
+                    "--function is of one pool and counts by itself",
+                    "vfbroker run POOL --function ADDRESS -- …");
     std::vector<client::LeaseRequest> requests;
     for (const auto& pool : options.pools) {
         VFB_TRY(auto request, request_for(pool, options));
@@ -145,8 +150,7 @@ Result<int> run(const Context& context, const RunOptions& options) {
     if (format == Format::qemu) {
         VFB_TRY(needs.qemu, read_qemu_command(context.command));
     }
-    for (const auto& request : requests)
-        needs.devices += static_cast<std::size_t>(request.count.value_or(1));
+    for (const auto& request : requests) needs.devices += request.size();
     VFB_TRY(auto client, context.connect());
     std::vector<client::Lease> leases;
     for (const auto& request : requests) {

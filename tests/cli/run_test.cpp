@@ -122,6 +122,24 @@ TEST_F(Run, AsksAsTheProcessAndByThePoolsBackend) {
               R"("memoryLock":2147483648,"waitSeconds":3})");
 }
 
+TEST_F(Run, FunctionsByTheirAddressesAreOfOnePool) {
+    run({"net", "--function", "0000:01:10.0", "--function", "0000:01:10.1", "--", VFB_PRINT_PROCESS,
+         "{}"});
+    ASSERT_EQ(calls("Lease").size(), 1u);
+    EXPECT_EQ(calls("Lease")[0]["functions"], Json({"0000:01:10.0", "0000:01:10.1"}));
+    EXPECT_FALSE(calls("Lease")[0].contains("count"));
+    for (const auto& pools : std::vector<std::vector<std::string>>{{"net:2"}, {"net", "any"}}) {
+        auto words = pools;
+        words.insert(words.end(), {"--function", "0000:01:10.0", "--", VFB_PRINT_PROCESS, "{}"});
+        const auto outcome = run(words);
+        EXPECT_EQ(outcome.status, 2);
+        EXPECT_EQ(outcome.err,
+                  "vfbroker: cannot lease 0000:01:10.0: --function is of one pool and counts by "
+                  "itself\nhint: vfbroker run POOL --function ADDRESS -- …\n");
+    }
+    EXPECT_EQ(calls("Lease").size(), 1u);
+}
+
 TEST_F(Run, AnIommufdOfTheCommandsOwnIsUsed) {
     const auto outcome =
         run({"net", "any", "--", VFB_PRINT_PROCESS, "-object", "iommufd,id=mine,fd=1", "{}"});

@@ -45,6 +45,11 @@ struct LeaseRequest {
     std::optional<std::int64_t> wait_seconds;
     std::optional<ProcessId> process;  // that will use it, if not this one
     std::optional<bool> as_tenant;     // the pool's limits hold for root as well
+
+    // How many functions are asked for.
+    [[nodiscard]] std::size_t size() const {
+        return functions.empty() ? static_cast<std::size_t>(count.value_or(1)) : functions.size();
+    }
 };
 
 // The call's parameters: only what was said is in them.
