@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: tests/vm/initrd.sh machine|guest KERNEL_DIR
+# Usage: tests/vm/initrd.sh machine|guest|image-guest KERNEL_DIR
 #
-# Makes the small initrd of the emulated machine, or of the guest inside it, for a kernel of
-# kernels.sh, and prints its path in the cache: busybox, tests/vm/init-machine or init-guest, and
-# for a kernel with modules the few that the init loads. Uncompressed: under emulation that is the
+# Makes the small initrd of the emulated machine, of the guest inside it, or of a guest that goes on
+# from a disk, for a kernel of kernels.sh, and prints its path in the cache: busybox,
+# tests/vm/init-machine or init-guest, and for a kernel with modules the few that the init loads. Uncompressed: under emulation that is the
 # fastest to boot.
 
 set -euo pipefail
@@ -14,14 +14,15 @@ set -euo pipefail
 kind=$1
 kernel=$2
 version=$(cat "$kernel/version")
-init=$vfb_repo/tests/vm/init-$kind
+here=$vfb_repo/tests/vm
 case $kind in
-    machine) modules=(9p 9pnet_virtio overlay) ;;
-    guest) modules=(igbvf nvme) ;;
-    *) die "unknown initrd '$kind'" "machine or guest" ;;
+    machine) modules=(9p 9pnet_virtio overlay) parts=("$here/init-machine") ;;
+    guest) modules=(igbvf nvme) parts=("$here/init-guest" "$here/guest-nic") ;;
+    image-guest) modules=(igbvf virtio_blk ext4) parts=("$here/init-guest" "$here/guest-nic") ;;
+    *) die "unknown initrd '$kind'" "machine, guest or image-guest" ;;
 esac
 
-key=$( (echo "$version"; cat "$0" "$init" /bin/busybox) | sha256sum | cut -c1-12)
+key=$( (echo "$version"; cat "$0" "${parts[@]}" /bin/busybox) | sha256sum | cut -c1-12)
 out=$vfb_cache/initrd/$kind-$key.cpio
 if [ ! -e "$out" ]; then
     mkdir -p "$vfb_cache/initrd"
@@ -29,7 +30,8 @@ if [ ! -e "$out" ]; then
     trap 'rm -rf "$root"' EXIT
     mkdir -p "$root"/{bin,proc,sys,dev,modules}
     cp /bin/busybox "$root/bin/"
-    cp "$init" "$root/init"
+    cp "${parts[@]}" "$root/"
+    mv "$root/$(basename "${parts[0]}")" "$root/init"
     chmod +x "$root/init"
     if [ -d "$kernel/lib" ]; then
         # Numbered, so that the init can load them in the order of their names.

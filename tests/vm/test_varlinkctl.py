@@ -11,7 +11,8 @@ METHOD = re.compile(r"^method (\w+)", re.MULTILINE)
 
 
 def varlinkctl(*arguments, **options):
-    return run(REPO / "tests/vm/varlinkctl.sh", *arguments, **options)
+    return run(REPO / "tests/vm/trixie.sh", "run", "systemd", "varlinkctl", "--no-pager",
+               *arguments, **options)
 
 
 def call(method, parameters="{}", *options, **how):

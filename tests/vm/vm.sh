@@ -64,6 +64,8 @@ case $kernel in stock | full) ;; *) die "unknown kernel '$kernel'" "stock or ful
 kernel_dir=$("$vfb_repo/tests/vm/kernels.sh" "$kernel")
 initrd=$("$vfb_repo/tests/vm/initrd.sh" machine "$kernel_dir")
 guest_initrd=$("$vfb_repo/tests/vm/initrd.sh" guest "$kernel_dir")
+image_initrd=$("$vfb_repo/tests/vm/initrd.sh" image-guest "$kernel_dir")
+guest_image=$("$vfb_repo/tests/vm/image.sh")
 kernel_version=$(cat "$kernel_dir/version")
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/vfb-vm.XXXXXX")
@@ -105,9 +107,11 @@ init=inside${systemd:+-systemd}
 {
     printf '%s=%q\n' vfb_repo "$vfb_repo" vfb_cache "$vfb_cache" vfb_modules "$modules" \
         vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init" \
-        vfb_before "$before" vfb_boots "$boots" vfb_guest_kernel "$kernel_dir/bzImage" vfb_guest_initrd "$guest_initrd"
+        vfb_before "$before" vfb_boots "$boots" vfb_guest_kernel "$kernel_dir/bzImage" \
+        vfb_guest_initrd "$guest_initrd" vfb_image_initrd "$image_initrd" vfb_guest_image "$guest_image"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
+        VFB_IMAGE_INITRD /run/vfb/guest/image-initrd VFB_GUEST_IMAGE /run/vfb/guest/image.qcow2 \
         VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" CI "${CI:-}" \
         VFBROKER_CACHE "$vfb_cache"
 } >"$share/machine.env"
@@ -191,11 +195,13 @@ msix_qsize=$((nvme + 136)),sriov_vi_flexible=$nvme")
         -device nvme-ns,drive=disk,bus=nvme0)
 fi
 
+firmware=$vfb_cache/trixie/qemu-system-x86/usr/share
 # However this script ends, SIGKILL included, QEMU must not outlive it.
 started=$SECONDS
 bound=(setpriv --pdeathsig KILL)
 run=("${bound[@]}" timeout --foreground -k 5 "$timeout"
-    "${bound[@]}" qemu-system-x86_64 "${args[@]}" "${extra[@]}")
+    "${bound[@]}" "$vfb_repo/tests/vm/trixie.sh" run qemu-system-x86 qemu-system-x86_64
+    -L "$firmware/qemu" -L "$firmware/seabios" "${args[@]}" "${extra[@]}")
 if [ -n "$tty" ]; then
     "${run[@]}" && qemu_status=0 || qemu_status=$?
 else

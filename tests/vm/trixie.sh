@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: tests/vm/trixie.sh fetch [--backports] PACKAGE
+#        tests/vm/trixie.sh run PACKAGE PROGRAM [ARG]...
+#
+#   fetch   get the package of Debian 13 or its backports, and all that it needs, into the cache
+#   run     run a program of it with its own libraries; inside the emulated machine as well
+#
+# For what Debian 12 does not have, or not free of a fault that stops the tests.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+suite=trixie
+
+# fetch PACKAGE DIR SUITE: what apt would install into an empty system, checked as apt does: a signed list
+# of hashes. Nothing of this system's apt is touched.
+fetch() {
+    local dir=$2 apt=$2.new/apt options deb
+    rm -rf "$dir.new"
+    mkdir -p "$apt"/{lists,archives}/partial
+    : >"$apt/status"
+    apt_source "$suite $suite-backports" >"$apt/list.sources"
+    options=(-qq -o Dir::Etc::sourcelist="$apt/list.sources" -o Dir::Etc::sourceparts=-
+        -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt"
+        -o Acquire::Languages=none -o APT::Sandbox::User=root)
+    note "fetching $1 of $3"
+    apt-get "${options[@]}" update >&2 || die "apt-get update for $suite failed" "see above"
+    apt-get "${options[@]}" -y --no-install-recommends --download-only -t "$3" install "$1" >&2 ||
+        die "cannot fetch $1 of $3" "see above"
+    for deb in "$apt"/archives/*.deb; do
+        dpkg -x "$deb" "$dir.new"
+    done
+    rm -rf "$apt"
+    mv "$dir.new" "$dir"
+}
+
+case ${1:---help} in
+    fetch)
+        from=$suite
+        [ "${2:-}" != --backports ] || { from=$suite-backports && shift; }
+        dir=$vfb_cache/$suite/${2:?}
+        [ ! -d "$dir" ] || exit 0
+        mkdir -p "$vfb_cache/$suite"
+        exec {lock}>"$dir.lock"
+        flock "$lock"
+        [ -d "$dir" ] || fetch "$2" "$dir" "$from"
+        ;;
+    run)
+        dir=$vfb_cache/$suite/${2:?}
+        [ -d "$dir" ] || die "$2 of $suite is not there yet" "tests/vm/trixie.sh fetch $2"
+        program=${3:?}
+        shift 3
+        library=$(echo "$dir"/usr/lib/*-linux-gnu)
+        # Where QEMU has its accelerators; others do not look at it.
+        export QEMU_MODULE_DIR=$library/qemu
+        exec "$library"/ld-linux-*.so.* --library-path "$library:$library/systemd" \
+            "$dir/usr/bin/$program" "$@"
+        ;;
+    --help) usage ;;
+    *) die "unknown command '$1'" "tests/vm/trixie.sh --help" ;;
+esac
