@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: ./dev demo [--kernel full|stock]
 #
-# Plays the main job on the emulated machine: a VF goes to a guest whose VMM has no privileges, the
-# guest talks over it, and when it is killed the VF comes back clean and goes to somebody else.
+# Plays the main job on the emulated machine: VFs go to guests whose VMMs have no privileges, two from
+# overlays of one image and a thin one; they talk over them, one from a container inside. When they are
+# killed the VFs come back clean and go to somebody else. At the end one VF goes from QEMU to libvirt
+# and then to podman. It is a test as well: what does not come true ends it.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,4 +17,4 @@ case ${1:-} in
     *) die "unknown option '$1'" "./dev demo --help" ;;
 esac
 "$vfb_repo/dev" build >&2
-exec "$vfb_repo/dev" vm --kernel "$kernel" -- bash tests/vm/demo-inside
+exec "$vfb_repo/dev" vm --kernel "$kernel" -- bash tests/vm/demo/inside
