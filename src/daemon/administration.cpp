@@ -95,6 +95,7 @@ void Service::drain(const Request& request) {
                        if (!left) return refuse(request, left.error());
                        succeed(request, {{"leases", *left}});
                    });
+    lease_watchers_.changed();
 }
 
 void Service::resume(const Request& request) {
@@ -112,6 +113,7 @@ void Service::resume(const Request& request) {
     log(Level::notice, "{} is leased from again", target->str());
     succeed(request, Json::object());
     leasing_.serve_waiting();
+    lease_watchers_.changed();
 }
 
 void Service::resize(const Request& request) {

@@ -51,7 +51,8 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
                 .put_in_force = [this](broker::Config config) { apply(std::move(config)); }}),
       drift_(*loop_, broker_, hardware_),
       server_(*loop_, root),
-      watchers_(*loop_) {}
+      watchers_(*loop_),
+      lease_watchers_(*loop_, broker_) {}
 
 Daemon::~Daemon() = default;
 
@@ -105,11 +106,13 @@ void Daemon::wire() {
                        .resizer = resizer_,
                        .applier = applier_,
                        .watchers = watchers_,
+                       .lease_watchers = lease_watchers_,
                        .reload = [this](const auto& done) { reload(done); }});
     server_.on_request([this](const Request& request) { service_->handle(request); });
     server_.on_closed([this](std::uint64_t session) {
         leasing_.connection_closed(session);
         watchers_.connection_closed(session);
+        lease_watchers_.connection_closed(session);
     });
     hardware_.on_wrong_number([this](const std::string& pf, unsigned wanted) {
         resizer_.resize(pf, wanted, {}, [](const Result<>& done) {
@@ -120,8 +123,12 @@ void Daemon::wire() {
         give_back_.check();
         applier_.check();
     });
+    hardware_.on_lost([this](broker::LeaseId) { lease_watchers_.changed(); });
     give_back_.on_end([this] { applier_.check(); });
-    leasing_.on_end([this] { drainer_.check(); });
+    leasing_.on_end([this](const broker::Lease& lease, const std::string& how) {
+        lease_watchers_.ended(lease, how);
+        drainer_.check();
+    });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {
         if (!inventory_read_) return;
         hardware_.on_world_change(address, before, now);
@@ -138,6 +145,7 @@ void Daemon::wire() {
             "the kernel is taking {} away from lease {}, and waits until its holder (pid {}) "
             "closes it",
             address, *slot->lease, lease != nullptr ? lease->owner.process.pid : 0);
+        lease_watchers_.leaving(address);
     });
     hardware_.on_slot_change([this] {
         give_back_.check();
@@ -145,6 +153,7 @@ void Daemon::wire() {
         drainer_.check();
         applier_.check();
         watchers_.changed();
+        lease_watchers_.changed();
         if (hardware_.settled()) announce_ready();
     });
 }
@@ -212,6 +221,7 @@ void Daemon::apply(broker::Config config) {
     hardware_.apply();
     give_back_.begin();
     watchers_.changed();
+    lease_watchers_.changed();
 }
 
 int Daemon::run() {

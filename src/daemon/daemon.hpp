@@ -16,6 +16,7 @@
 #include "fd_store.hpp"
 #include "give_back.hpp"
 #include "hardware.hpp"
+#include "lease_watchers.hpp"
 #include "leasing.hpp"
 #include "resizer.hpp"
 #include "server.hpp"
@@ -74,6 +75,7 @@ private:
     Drift drift_;
     Server server_;
     Watchers watchers_;
+    LeaseWatchers lease_watchers_;
     std::unique_ptr<Service> service_;
     std::vector<Source> signals_;
     Source ready_deadline_;

@@ -316,7 +316,7 @@ void Leasing::abort(const GrantingPtr& g, Error error) {
     granting_.remove(g);
     if (auto ended = broker_.end(g->id)) {
         watches_.erase(g->id);
-        take_back(*ended);
+        take_back(*ended, "it could not be handed over");
     }
     if (!g->cancelled) g->reply(std::unexpected(std::move(error)));
 }
@@ -350,10 +350,10 @@ void Leasing::owner_gone(LeaseId id, const std::string& how) {
         return;
     }
     log(Level::info, "lease {} ended: {}", id, how);
-    take_back(*ended);
+    take_back(*ended, how);
 }
 
-void Leasing::take_back(const Lease& lease) {
+void Leasing::take_back(const Lease& lease, const std::string& how) {
     watches_.erase(lease.id);
     if (lease.owner.kind == OwnerKind::connection)
         fd_store_.remove(FdStore::connection_name(lease.id));
@@ -361,7 +361,7 @@ void Leasing::take_back(const Lease& lease) {
     take_back_nodes(lease.nodes);
     for (const auto& function : lease.functions)
         if (!function.lost) hardware_.scrubber().scrub(function.slot);
-    if (on_end_) on_end_();
+    if (on_end_) on_end_(lease, how);
 }
 
 void Leasing::take_back_nodes(const std::vector<LentNode>& nodes) {
@@ -393,8 +393,9 @@ Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
     if (!lease->settled)
         return fail(Code::busy, operation, std::to_string(id), "it is being handed over just now");
     VFB_TRY(const auto ended, broker_.end(id, generation));
-    log(Level::info, "lease {} ended: released by uid {}", id, caller.uid);
-    take_back(ended);
+    const std::string how = fmt::format("released by uid {}", caller.uid);
+    log(Level::info, "lease {} ended: {}", id, how);
+    take_back(ended, how);
     return {};
 }
 

@@ -64,8 +64,9 @@ public:
     // After a restart: watches the owners that live, ends the leases of those that do not.
     // `adopt_connection` makes a session of a stored connection and returns its number.
     void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
-    // A lease has ended and its functions are on their way back.
-    void on_end(std::function<void()> callback) { on_end_ = std::move(callback); }
+    // A lease has ended, in the way that `how` says, and its functions are on their way back.
+    using OnEnd = std::function<void(const broker::Lease& lease, const std::string& how)>;
+    void on_end(OnEnd callback) { on_end_ = std::move(callback); }
     // A slot changed: somebody may be waiting for it.
     void serve_waiting();
 
@@ -121,7 +122,7 @@ private:
     Result<> watch_owner(broker::LeaseId id, std::uint64_t session, int connection_fd);
     Result<> watch_process(broker::LeaseId id, UniqueFd pidfd);
     void owner_gone(broker::LeaseId id, const std::string& how);
-    void take_back(const broker::Lease& lease);
+    void take_back(const broker::Lease& lease, const std::string& how);
     void take_back_nodes(const std::vector<broker::LentNode>& nodes);
 
     EventLoop& loop_;
@@ -133,7 +134,7 @@ private:
     std::list<Waiting> waiting_;
     std::list<GrantingPtr> granting_;
     std::map<broker::LeaseId, Watch> watches_;
-    std::function<void()> on_end_;
+    OnEnd on_end_;
 };
 
 }  // namespace vfb::daemon

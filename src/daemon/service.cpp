@@ -23,6 +23,7 @@ constexpr unsigned kMaxWait = 24 * 3600;
 // Descriptors of one lease travel in one message: 253 less the context.
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
+constexpr std::size_t kMaxWatched = 1024;
 
 std::optional<ProcessId> process_from_json(const Json& json) {
     if (!json.is_object()) return std::nullopt;
@@ -45,6 +46,26 @@ bool read_functions(const Json& json, broker::LeaseRequest& wanted) {
     }
     wanted.count = static_cast<unsigned>(wanted.functions.size());
     return true;
+}
+
+std::optional<std::vector<LeaseWatchers::Watched>> watched_from_json(const Json& json) {
+    if (!json.is_array() || json.empty() || json.size() > kMaxWatched) return std::nullopt;
+    std::vector<LeaseWatchers::Watched> leases;
+    for (const Json& entry : json) {
+        if (!entry.is_object()) return std::nullopt;
+        Parameters members(entry);
+        leases.push_back({.id = static_cast<broker::LeaseId>(members.number("lease", 0, INT64_MAX)),
+                          .generation = members.number("generation", 0, INT64_MAX),
+                          .ended = {}});
+        if (members.fault()) return std::nullopt;
+    }
+    return leases;
+}
+
+Error refusal_without_more(const std::string& operation) {
+    return fail(Code::invalid, operation, {}, "it goes on, and one reply alone was asked for",
+                "call it with `more`")
+        .error();
 }
 
 }  // namespace
@@ -72,6 +93,7 @@ Service::Method Service::find(const std::string& name) {
         {"io.vfbroker.Resize", &Service::resize},
         {"io.vfbroker.Take", &Service::take},
         {"io.vfbroker.Watch", &Service::watch},
+        {"io.vfbroker.WatchLeases", &Service::watch_leases},
     });
     for (const auto& [method, function] : kMethods)
         if (method == name) return function;
@@ -124,12 +146,18 @@ void Service::list(const Request& request) {
 void Service::watch(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (!accepted(request, parameters)) return;
-    if (!request.progress)
-        return refuse(
-            request, fail(Code::invalid, "watch for changes", {},
-                          "it never ends, and one reply alone was asked for", "call it with `more`")
-                         .error());
+    if (!request.progress) return refuse(request, refusal_without_more("watch for changes"));
     watchers_.add(request);
+}
+
+void Service::watch_leases(const Request& request) {
+    Parameters parameters(request.call.parameters);
+    const Json leases = parameters.any("leases");
+    if (!accepted(request, parameters)) return;
+    auto watched = watched_from_json(leases);
+    if (!watched) return refuse_parameter(request, "leases");
+    if (!request.progress) return refuse(request, refusal_without_more("watch leases"));
+    lease_watchers_.add(request, std::move(*watched));
 }
 
 void Service::show(const Request& request) {

@@ -7,6 +7,7 @@
 
 #include "applier.hpp"
 #include "drainer.hpp"
+#include "lease_watchers.hpp"
 #include "leasing.hpp"
 #include "resizer.hpp"
 #include "server.hpp"
@@ -31,6 +32,7 @@ public:
         Resizer& resizer;
         Applier& applier;
         Watchers& watchers;
+        LeaseWatchers& lease_watchers;
         Reload reload;
     };
     explicit Service(const Parts& parts)
@@ -44,6 +46,7 @@ public:
           resizer_(parts.resizer),
           applier_(parts.applier),
           watchers_(parts.watchers),
+          lease_watchers_(parts.lease_watchers),
           reload_(parts.reload),
           views_(parts.world, parts.broker, parts.hardware) {}
 
@@ -80,6 +83,7 @@ private:
     void resize(const Request& request);
     void take(const Request& request);
     void watch(const Request& request);
+    void watch_leases(const Request& request);
     // Whether the caller is root; refuses the call if not.
     static bool is_root(const Request& request, const std::string& operation,
                         const std::string& subject, const std::string& hint);
@@ -96,6 +100,7 @@ private:
     Resizer& resizer_;
     Applier& applier_;
     Watchers& watchers_;
+    LeaseWatchers& lease_watchers_;
     Reload reload_;
     Views views_;
 };
