@@ -8,9 +8,11 @@
 #include <vfbroker/vfbroker.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace vfbroker {
 
@@ -42,12 +44,19 @@ inline void check(vfb_code code, vfb_error* error) {
 
 class Options {
 public:
-    // Members of vfb_lease_options, all unset.
+    // Members of vfb_lease_options, all unset; texts and lists that they point to are the caller's.
     vfb_lease_options* operator->() noexcept { return &options_; }
     const vfb_lease_options* get() const noexcept { return &options_; }
 
 private:
     vfb_lease_options options_ = VFB_LEASE_OPTIONS_INIT;
+};
+
+// A descriptor of a lease, which owns it.
+struct Descriptor {
+    int fd;  // -1: it was taken
+    vfb_role role;
+    const char* address;  // function that it is of; nullptr: it serves the whole lease
 };
 
 class Lease {
@@ -62,6 +71,16 @@ public:
     }
     const char* node(std::size_t index) const noexcept {
         return vfb_lease_node(handle_.get(), index);
+    }
+    const char* netdev(std::size_t index) const noexcept {
+        return vfb_lease_netdev(handle_.get(), index);
+    }
+    std::vector<Descriptor> descriptors() const {
+        std::vector<Descriptor> all(vfb_lease_descriptors(handle_.get()));
+        std::size_t number = 0;
+        for (Descriptor& one : all)
+            one.fd = vfb_lease_descriptor(handle_.get(), number++, &one.role, &one.address);
+        return all;
     }
     std::size_t fds(vfb_role role) const noexcept { return vfb_lease_fds(handle_.get(), role); }
     // Owned by the lease; -1 when there is none.
@@ -78,6 +97,22 @@ private:
     explicit Lease(vfb_lease_handle* handle) : handle_(handle, &vfb_lease_free) {}
 
     std::unique_ptr<vfb_lease_handle, decltype(&vfb_lease_free)> handle_;
+};
+
+class Event {
+public:
+    vfb_lease_event type() const noexcept { return vfb_event_type(handle_.get()); }
+    std::uint64_t lease() const noexcept { return vfb_event_lease(handle_.get()); }
+    std::uint64_t generation() const noexcept { return vfb_event_generation(handle_.get()); }
+    // nullptr unless it is VFB_LEASE_LOST.
+    const char* address() const noexcept { return vfb_event_address(handle_.get()); }
+    const char* reason() const noexcept { return vfb_event_reason(handle_.get()); }
+
+private:
+    friend class Connection;
+    explicit Event(vfb_event* handle) : handle_(handle, &vfb_event_free) {}
+
+    std::unique_ptr<vfb_event, decltype(&vfb_event_free)> handle_;
 };
 
 class Connection {
@@ -114,7 +149,51 @@ public:
         const vfb_code code = vfb_release_id(handle_.get(), id, generation, &error);
         detail::check(code, error);
     }
+    // `pidfd` -1: to the process that the lease is for.
+    void transfer(const Lease& lease, int pidfd = -1) {
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_lease_transfer(handle_.get(), lease.handle_.get(), pidfd, &error);
+        detail::check(code, error);
+    }
+    void keep(const Lease& lease) {
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_lease_keep(handle_.get(), lease.handle_.get(), &error);
+        detail::check(code, error);
+    }
     int fd() const noexcept { return vfb_fd(handle_.get()); }
+
+    // For event loops: `event loops` of vfbroker.h says how.
+    int poll_fd() const noexcept { return vfb_poll_fd(handle_.get()); }
+    void dispatch() {
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_dispatch(handle_.get(), &error);
+        detail::check(code, error);
+    }
+    void start_lease(const std::string& pool, const Options& options = {}) {
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_lease_start(handle_.get(), pool.c_str(), options.get(), &error);
+        detail::check(code, error);
+    }
+    // The lease that was started; nullopt while it is not there.
+    std::optional<Lease> lease_result() {
+        vfb_lease_handle* handle = nullptr;
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_lease_result(handle_.get(), &handle, &error);
+        if (code == VFB_PENDING) return std::nullopt;
+        detail::check(code, error);
+        return Lease(handle);
+    }
+    void watch(std::uint64_t id, std::uint64_t generation) {
+        vfb_error* error = nullptr;
+        const vfb_code code = vfb_watch(handle_.get(), id, generation, &error);
+        detail::check(code, error);
+    }
+    void watch(const Lease& lease) { watch(lease.id(), lease.generation()); }
+    std::optional<Event> next_event() {
+        vfb_event* event = vfb_next_event(handle_.get());
+        if (event == nullptr) return std::nullopt;
+        return Event(event);
+    }
 
 private:
     std::unique_ptr<vfb_connection, decltype(&vfb_close)> handle_;

@@ -3,6 +3,12 @@
 // The C ABI: connection, errors. lease_api.cpp has the leases.
 #include "c_api.hpp"
 
+#include <sys/epoll.h>
+
+#include <cerrno>
+#include <limits>
+#include <memory>
+
 namespace {
 
 using vfb::Code;
@@ -41,6 +47,12 @@ constexpr vfb_code code_of(Code code) {
 
 }  // namespace
 
+vfb::Result<std::int64_t> vfb::client::wire_number(std::uint64_t number, const char* operation) {
+    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+        return vfb::fail(Code::not_found, operation, {}, "there is no such lease");
+    return static_cast<std::int64_t>(number);
+}
+
 vfb_code vfb::client::report(const Error& error, vfb_error** out) {
     const vfb_code code = code_of(error.code);
     if (out != nullptr)
@@ -69,9 +81,16 @@ void vfb_error_free(vfb_error* error) {
 
 vfb_code vfb_connect(const char* path, vfb_connection** connection, vfb_error** error) {
     return vfb::client::guarded(error, [&]() -> vfb::Result<> {
-        VFB_TRY(auto client, path == nullptr ? vfb::client::Client::connect()
-                                             : vfb::client::Client::connect(path));
-        *connection = new vfb_connection{std::move(client)};
+        const std::string where = path == nullptr ? std::string(vfb::proto::kSocketPath) : path;
+        VFB_TRY(auto client, vfb::client::Client::connect(where));
+        auto made = std::make_unique<vfb_connection>(
+            vfb_connection{.client = std::move(client),
+                           .watch = vfb::client::LeaseWatch(where),
+                           .epoll = vfb::UniqueFd(::epoll_create1(EPOLL_CLOEXEC)),
+                           .answer = {}});
+        if (!made->epoll) return vfb::fail_errno(errno, "wait for vfbrokerd", where);
+        VFB_CHECK(vfb::client::update_poll(*made));
+        *connection = made.release();
         return {};
     });
 }

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <new>
+#include <optional>
 #include <string>
 
 #include "client/client.hpp"
 #include "client/lease.hpp"
+#include "client/lease_watch.hpp"
 #include "vfbroker/vfbroker.h"
 
 struct vfb_error {
@@ -18,6 +20,14 @@ struct vfb_error {
 
 struct vfb_connection {
     vfb::client::Client client;
+    vfb::client::LeaseWatch watch;
+    vfb::UniqueFd epoll;   // of all descriptors that the two wait for
+    bool leasing = false;  // vfb_lease_start() was called, and its result not fetched
+    std::optional<vfb::Result<vfb::client::Reply>> answer;  // to that
+};
+
+struct vfb_event {
+    vfb::client::LeaseEvent event;
 };
 
 struct vfb_lease_handle {
@@ -28,6 +38,14 @@ namespace vfb::client {
 
 // The error's code; the error itself in `*out`, when out is not null.
 vfb_code report(const Error& error, vfb_error** out);
+
+// What the options ask for; `given` may be null.
+Result<LeaseRequest> request_of(const char* pool, const vfb_lease_options* given);
+// An id or generation as the wire has it: one that it cannot be is that of no lease.
+Result<std::int64_t> wire_number(std::uint64_t number, const char* operation);
+
+// Makes the connection's epoll wait for what the connection waits for now.
+Result<> update_poll(vfb_connection& connection);
 
 // Runs `body`, which returns a Result<>. No exception enters C.
 template <class Body>

@@ -24,6 +24,8 @@ std::unexpected<Error> connect_failure(int error, const std::string& path) {
     if (error == ENOENT || error == ECONNREFUSED) {
         failure.error().code = Code::not_running;
         failure.error().hint = "systemctl start vfbrokerd.socket";
+    } else if (error == EAGAIN) {
+        failure.error().code = Code::busy;
     } else if (error == EACCES || error == EPERM) {
         failure.error().code = Code::denied;
         failure.error().hint = "ls -l " + path + " (its group may use vfbroker)";
@@ -62,13 +64,21 @@ std::string full_name(std::string_view method) {
 }  // namespace
 
 Result<Client> Client::connect(const std::string& path) {
+    return connect(path, 0);
+}
+
+Result<Client> Client::connect_now(const std::string& path) {
+    return connect(path, SOCK_NONBLOCK);
+}
+
+Result<Client> Client::connect(const std::string& path, int flags) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
         return fail(Code::invalid, "reach vfbrokerd at " + path, path,
                     fmt::format("a socket's path has 1 to {} bytes", sizeof address.sun_path - 1));
     std::memcpy(address.sun_path, path.data(), path.size());
-    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
     if (!socket) return connect_failure(errno, path);
     // NOLINTNEXTLINE(*-reinterpret-cast): how the sockets API spells inheritance
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
@@ -92,14 +102,18 @@ Result<proto::TextMessage> Client::send_and_wait(const Json& body, const Timeout
     return wait_for_message(deadline);
 }
 
+Result<bool> Client::receive() {
+    VFB_CHECK(connection_.flush());
+    VFB_TRY(auto received, connection_.receive_text());
+    if (received.messages.empty() && received.closed) return fail(Code::lost, {}, {}, {});
+    std::ranges::move(received.messages, std::back_inserter(arrived_));
+    return received.more;
+}
+
 Result<proto::TextMessage> Client::wait_for_message(const Timeout& deadline) {
     while (arrived_.empty()) {
-        VFB_CHECK(connection_.flush());
-        VFB_TRY(auto received, connection_.receive_text());
-        const bool nothing = received.messages.empty();
-        std::ranges::move(received.messages, std::back_inserter(arrived_));
-        if (nothing && received.closed) return fail(Code::lost, {}, {}, {});
-        if (nothing && !received.more) VFB_CHECK(wait(deadline));
+        VFB_TRY(const bool more, receive());
+        if (arrived_.empty() && !more) VFB_CHECK(wait(deadline));
     }
     auto message = std::move(arrived_.front());
     arrived_.pop_front();
@@ -120,9 +134,17 @@ std::unexpected<Error> Client::hang_up(Error cause, const std::string& method) {
     return std::unexpected(std::move(error).because(std::move(cause)));
 }
 
+Result<> Client::check_free(const std::string& method) const {
+    if (hung_up_) return std::unexpected(lost("call " + method));
+    if (!started_.empty())
+        return fail(Code::busy, "call " + method, {}, started_ + " is under way on this connection",
+                    "wait for its result, or use another connection");
+    return {};
+}
+
 Result<proto::TextMessage> Client::exchange(const std::string& method, const Json& parameters,
                                             const Timeout& deadline) {
-    if (hung_up_) return std::unexpected(lost("call " + method));
+    VFB_CHECK(check_free(method));
     auto message = send_and_wait({{"method", method}, {"parameters", parameters}}, deadline);
     if (!message) return hang_up(std::move(message.error()), method);
     return message;
@@ -149,7 +171,7 @@ Result<Reply> Client::read_reply(proto::TextMessage message, const std::string& 
 Result<Reply> Client::call_more(std::string_view method, const Json& parameters,
                                 const std::function<void(const Json&)>& part) {
     const std::string name = full_name(method);
-    if (hung_up_) return std::unexpected(lost("call " + name));
+    VFB_CHECK(check_free(name));
     auto message =
         send_and_wait({{"method", name}, {"parameters", parameters}, {"more", true}}, std::nullopt);
     for (;;) {
@@ -159,6 +181,37 @@ Result<Reply> Client::call_more(std::string_view method, const Json& parameters,
         part(reply.parameters);
         message = wait_for_message(std::nullopt);
     }
+}
+
+Result<> Client::start(std::string_view method, const Json& parameters, bool more) {
+    const std::string name = full_name(method);
+    VFB_CHECK(check_free(name));
+    Json body{{"method", name}, {"parameters", parameters}};
+    if (more) body["more"] = true;
+    VFB_CHECK(connection_.send(body));
+    started_ = name;
+    if (auto flushed = connection_.flush(); !flushed) return hang_up(flushed.error(), name);
+    return {};
+}
+
+Result<std::optional<Reply>> Client::advance() {
+    const std::string name = started_.empty() ? "vfbrokerd" : started_;
+    if (hung_up_) return std::unexpected(lost("call " + name));
+    for (bool more = true; more && arrived_.empty();) {
+        auto received = receive();
+        if (!received) return hang_up(std::move(received.error()), name);
+        more = *received;
+    }
+    if (arrived_.empty()) return std::nullopt;
+    auto message = std::move(arrived_.front());
+    arrived_.pop_front();
+    if (started_.empty())
+        return hang_up(
+            fail(Code::protocol, {}, {}, "vfbrokerd answered what nobody asked for").error(), name);
+    auto reply = read_reply(std::move(message), name);
+    if (!reply || !reply->continues) started_.clear();
+    if (!reply) return std::unexpected(std::move(reply).error());
+    return std::move(*reply);
 }
 
 Result<> Client::call_and_scan(std::string_view method, const Json& parameters,

@@ -77,9 +77,10 @@ Result<LeasedFunction> read_function(const Json& object, Descriptors& descriptor
 }
 
 // Where descriptors were promised, none may be missing: nobody behind this checks again.
-Result<> check_hand_off(const Lease& lease, const Json& object) {
+Result<> check_hand_off(Lease& lease, const Json& object) {
     VFB_TRY(const auto hand_off, text(object, "handOff"));
-    if (hand_off != "descriptors") return {};
+    lease.has_descriptors = hand_off == "descriptors";
+    if (!lease.has_descriptors) return {};
     bool complete = static_cast<bool>(lease.context);
     for (const auto& function : lease.functions)
         complete = complete && static_cast<bool>(function.descriptor);

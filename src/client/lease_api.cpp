@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The C ABI: leases.
-#include <algorithm>
-#include <cstring>
-#include <limits>
+#include <array>
 
+#include "base/pidfd.hpp"
 #include "c_api.hpp"
 
 namespace {
@@ -12,88 +11,6 @@ namespace {
 using vfb::Code;
 using vfb::Result;
 using vfb::UniqueFd;
-using vfb::client::LeaseRequest;
-
-Result<std::string> name_of(vfb_backend backend) {
-    if (backend == VFB_BACKEND_IOMMUFD) return "iommufd";
-    if (backend == VFB_BACKEND_GROUP) return "group";
-    return vfb::fail(Code::invalid, "lease", {}, "the backend is none of vfb_backend");
-}
-
-Result<std::string> name_of(vfb_owner owner) {
-    if (owner == VFB_OWNER_CONNECTION) return "connection";
-    if (owner == VFB_OWNER_PROCESS) return "process";
-    if (owner == VFB_OWNER_GUEST) return "guest";
-    return vfb::fail(Code::invalid, "lease", {}, "the owner is none of vfb_owner");
-}
-
-Result<std::string> name_of(vfb_hand_off hand_off) {
-    if (hand_off == VFB_HAND_OFF_DESCRIPTORS) return "descriptors";
-    if (hand_off == VFB_HAND_OFF_NODE) return "node";
-    return vfb::fail(Code::invalid, "lease", {}, "the hand-off is none of vfb_hand_off");
-}
-
-std::optional<std::string> text_if_set(const char* text) {
-    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
-}
-
-std::optional<std::int64_t> number_if_set(std::int64_t value) {
-    return value == -1 ? std::nullopt : std::optional(value);
-}
-
-std::optional<bool> switch_if_set(vfb_switch value) {
-    return value == VFB_UNSET ? std::nullopt : std::optional(value == VFB_ON);
-}
-
-vfb::client::Attributes attributes_of(const vfb_lease_options& options) {
-    return {.mac = text_if_set(options.mac),
-            .vlan = number_if_set(options.vlan),
-            .qos = number_if_set(options.qos),
-            .vlan_protocol = text_if_set(options.vlan_protocol),
-            .spoof_check = switch_if_set(options.spoof_check),
-            .trust = switch_if_set(options.trust),
-            .min_tx_rate = number_if_set(options.min_tx_rate),
-            .max_tx_rate = number_if_set(options.max_tx_rate),
-            .link_state = text_if_set(options.link_state),
-            .rss_query = switch_if_set(options.rss_query),
-            .node_guid = text_if_set(options.node_guid),
-            .port_guid = text_if_set(options.port_guid)};
-}
-
-// The caller's options as this library knows them: members that the caller's version lacks say
-// nothing. Members that this version lacks must not be dropped in silence.
-Result<vfb_lease_options> complete(const vfb_lease_options* given) {
-    vfb_lease_options options = VFB_LEASE_OPTIONS_INIT;
-    if (given == nullptr) return options;
-    if (given->size > sizeof options)
-        return vfb::fail(Code::unsupported, "lease", {},
-                         "the program was built for a newer libvfbroker");
-    if (given->size < sizeof given->size)
-        return vfb::fail(Code::invalid, "lease", {}, "the options' size is not set");
-    std::memcpy(&options, given, given->size);
-    return options;
-}
-
-Result<LeaseRequest> request_of(const char* pool, const vfb_lease_options* given) {
-    if (pool == nullptr) return vfb::fail(Code::invalid, "lease", {}, "no pool is named");
-    VFB_TRY(const auto options, complete(given));
-    LeaseRequest request;
-    request.pool = pool;
-    if (options.count != 0) request.count = options.count;
-    request.guest = text_if_set(options.guest);
-    request.attributes = attributes_of(options);
-    if (options.backend != VFB_BACKEND_ANY) {
-        VFB_TRY(request.backend, name_of(options.backend));
-    }
-    VFB_TRY(request.owner, name_of(options.owner));
-    VFB_TRY(request.hand_off, name_of(options.hand_off));
-    if (options.wait_seconds != 0) request.wait_seconds = options.wait_seconds;
-    if (options.memory_lock > std::numeric_limits<std::int64_t>::max())
-        return vfb::fail(Code::invalid, "lease", {}, "memory_lock is too large");
-    if (options.memory_lock != 0)
-        request.memory_lock = static_cast<std::int64_t>(options.memory_lock);
-    return request;
-}
 
 // Descriptors of a role; those of functions are one each, by the backend.
 struct Role {
@@ -130,6 +47,29 @@ Role role_of(vfb::client::Lease& lease, vfb_role role) {
     return {};
 }
 
+// A descriptor by its number among all of the lease: the context, the groups, the functions'.
+struct Numbered {
+    UniqueFd* fd = nullptr;
+    vfb_role role = VFB_ROLE_IOMMUFD;
+    const char* address = nullptr;
+};
+
+constexpr std::array kRoles{VFB_ROLE_IOMMUFD, VFB_ROLE_CDEV, VFB_ROLE_CONTAINER, VFB_ROLE_GROUP,
+                            VFB_ROLE_DEVICE};
+
+Numbered numbered(vfb::client::Lease& lease, std::size_t number) {
+    for (const vfb_role name : kRoles) {
+        const Role role = role_of(lease, name);
+        if (number < role.count)
+            return {.fd = role.at(number),
+                    .role = name,
+                    .address = role.functions == nullptr ? nullptr
+                                                         : role.functions[number].address.c_str()};
+        number -= role.count;
+    }
+    return {};
+}
+
 // Accessors read only; the handle behind a const pointer is one of ours and never const.
 vfb::client::Lease& lease_of(const vfb_lease_handle* handle) {
     return const_cast<vfb_lease_handle*>(handle)->lease;
@@ -148,7 +88,7 @@ extern "C" {
 vfb_code vfb_lease(vfb_connection* connection, const char* pool, const vfb_lease_options* options,
                    vfb_lease_handle** lease, vfb_error** error) {
     return vfb::client::guarded(error, [&]() -> Result<> {
-        VFB_TRY(const auto request, request_of(pool, options));
+        VFB_TRY(const auto request, vfb::client::request_of(pool, options));
         VFB_TRY(auto granted, vfb::client::lease(connection->client, request));
         *lease = new vfb_lease_handle{std::move(granted)};
         return {};
@@ -182,6 +122,12 @@ const char* vfb_lease_node(const vfb_lease_handle* lease, size_t index) {
     return functions[index].node.c_str();
 }
 
+const char* vfb_lease_netdev(const vfb_lease_handle* lease, size_t index) {
+    const auto& functions = lease->lease.functions;
+    if (index >= functions.size() || functions[index].netdev.empty()) return nullptr;
+    return functions[index].netdev.c_str();
+}
+
 size_t vfb_lease_fds(const vfb_lease_handle* lease, vfb_role role) {
     const Role found = role_of(lease_of(lease), role);
     size_t present = 0;
@@ -199,6 +145,56 @@ int vfb_lease_take_fd(vfb_lease_handle* lease, vfb_role role, size_t index) {
     return fd == nullptr ? -1 : fd->release();
 }
 
+const char* vfb_role_name(vfb_role role) {
+    switch (role) {
+        case VFB_ROLE_IOMMUFD:
+            return "iommufd";
+        case VFB_ROLE_CDEV:
+            return "cdev";
+        case VFB_ROLE_CONTAINER:
+            return "container";
+        case VFB_ROLE_GROUP:
+            return "group";
+        case VFB_ROLE_DEVICE:
+            return "device";
+    }
+    return nullptr;
+}
+
+size_t vfb_lease_descriptors(const vfb_lease_handle* lease) {
+    if (!lease->lease.has_descriptors) return 0;
+    size_t count = 0;
+    for (const vfb_role role : kRoles) count += role_of(lease_of(lease), role).count;
+    return count;
+}
+
+int vfb_lease_descriptor(const vfb_lease_handle* lease, size_t number, vfb_role* role,
+                         const char** address) {
+    if (number >= vfb_lease_descriptors(lease)) return -1;
+    const Numbered found = numbered(lease_of(lease), number);
+    if (role != nullptr) *role = found.role;
+    if (address != nullptr) *address = found.address;
+    return found.fd->get();
+}
+
+vfb_code vfb_lease_transfer(vfb_connection* connection, const vfb_lease_handle* lease, int pidfd,
+                            vfb_error** error) {
+    return vfb::client::guarded(error, [&]() -> Result<> {
+        std::optional<vfb::ProcessId> process;
+        if (pidfd != -1) {
+            VFB_TRY(process, vfb::identify_pidfd(pidfd));
+        }
+        return vfb::client::transfer(connection->client, lease->lease.id, process);
+    });
+}
+
+vfb_code vfb_lease_keep(vfb_connection* connection, const vfb_lease_handle* lease,
+                        vfb_error** error) {
+    return vfb::client::guarded(error, [&]() -> Result<> {
+        return vfb::client::keep(connection->client, lease->lease.id);
+    });
+}
+
 void vfb_lease_free(vfb_lease_handle* lease) {
     delete lease;
 }
@@ -208,6 +204,7 @@ vfb_code vfb_release(vfb_connection* connection, vfb_lease_handle* lease, vfb_er
         close_descriptors(lease->lease);
         VFB_CHECK(
             vfb::client::release(connection->client, lease->lease.id, lease->lease.generation()));
+        connection->watch.remove(lease->lease.id);
         delete lease;
         return {};
     });
@@ -216,11 +213,11 @@ vfb_code vfb_release(vfb_connection* connection, vfb_lease_handle* lease, vfb_er
 vfb_code vfb_release_id(vfb_connection* connection, uint64_t id, uint64_t generation,
                         vfb_error** error) {
     return vfb::client::guarded(error, [&]() -> Result<> {
-        constexpr auto most = static_cast<uint64_t>(std::numeric_limits<std::int64_t>::max());
-        if (id > most || generation > most)
-            return vfb::fail(Code::not_found, "release a lease", {}, "there is no such lease");
-        return vfb::client::release(connection->client, static_cast<std::int64_t>(id),
-                                    static_cast<std::int64_t>(generation));
+        VFB_TRY(const auto number, vfb::client::wire_number(id, "release a lease"));
+        VFB_TRY(const auto of, vfb::client::wire_number(generation, "release a lease"));
+        VFB_CHECK(vfb::client::release(connection->client, number, of));
+        connection->watch.remove(number);
+        return {};
     });
 }
 

@@ -9,6 +9,8 @@
 
 #include <csignal>
 
+#include "base/pidfd.hpp"
+
 namespace vfb {
 namespace {
 
@@ -47,6 +49,18 @@ TEST(Process, IsIdentifiedByItsStart) {
     EXPECT_GT(self.start_time, 0U);
     EXPECT_EQ(identify_process(proc(), ::getpid()).value(), self);
     EXPECT_EQ(identify_process(proc(), 0x7ffffff0).error().code, Code::not_found);
+}
+
+TEST(Process, IsIdentifiedByItsPidfd) {
+    Child child;
+    const auto id = identify_process(proc(), child.pid()).value();
+    const auto pidfd = open_pidfd(proc(), id).value();
+    EXPECT_EQ(identify_pidfd(pidfd.get()).value(), id);
+    child.end();
+    wait_for_zombie(child.pid());
+    EXPECT_EQ(identify_pidfd(pidfd.get()).error().code, Code::not_found);
+    EXPECT_EQ(identify_pidfd(proc().fd()).error().code, Code::invalid);
+    EXPECT_EQ(identify_pidfd(-1).error().code, Code::invalid);
 }
 
 // The name stands in the middle of the line that is read, and anybody can choose it.

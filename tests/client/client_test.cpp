@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "fake_broker.hpp"
+#include "lease_events.hpp"
 #include "lease_replies.hpp"
 
 namespace vfb::client {
@@ -60,6 +61,66 @@ TEST(Call, SendsMethodAndParametersAndReturnsTheReply) {
     EXPECT_EQ(broker.calls().at(0).method, "io.vfbroker.Show");
     ASSERT_TRUE(client->call("org.varlink.service.GetInfo", Json::object()));
     EXPECT_EQ(broker.calls().at(3).method, "org.varlink.service.GetInfo");
+}
+
+// Until something has come.
+Result<std::optional<Reply>> answer(Client& client) {
+    for (;;) {
+        auto reply = client.advance();
+        if (!reply || *reply) return reply;
+        if (!test::readable(client.fd())) return fail(Code::timeout, "wait", {}, {});
+    }
+}
+
+TEST(Start, TheReplyComesLaterAndNothingElseMeanwhile) {
+    FakeBroker broker([](const proto::Call& received) {
+        return Answer{.body = received.method == "io.vfbroker.Lease"
+                                  ? Json()
+                                  : proto::make_reply(Json::object()),
+                      .descriptors = {}};
+    });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->start("Lease", Json::object()));
+    const auto nothing = client->advance();
+    ASSERT_TRUE(nothing);
+    EXPECT_FALSE(*nothing);
+    const auto other = client->call("Status", Json::object());
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().code, Code::busy);
+    EXPECT_EQ(other.error().message(),
+              "cannot call io.vfbroker.Status: io.vfbroker.Lease is under way on this connection");
+    broker.wait_for_calls(1);
+    broker.say("io.vfbroker.Lease", proto::make_reply({{"value", 5}}));
+    const auto reply = answer(*client);
+    ASSERT_TRUE(reply);
+    EXPECT_EQ((*reply)->parameters["value"], 5);
+    EXPECT_TRUE(client->call("Status", Json::object()));
+}
+
+TEST(Start, ARefusalLeavesTheConnection) {
+    FakeBroker broker([](const proto::Call&) { return test::refusal(); });
+    auto client = Client::connect_now(broker.path());
+    ASSERT_TRUE(client);
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(client->start("Lease", Json::object()));
+        const auto reply = answer(*client);
+        ASSERT_FALSE(reply);
+        EXPECT_EQ(reply.error().code, Code::busy);
+        EXPECT_FALSE(client->hung_up());
+    }
+}
+
+TEST(Start, AnswersThatNobodyAskedForEndIt) {
+    FakeBroker broker([](const proto::Call&) { return test::refusal(); });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    ASSERT_FALSE(client->call("Lease", Json::object()));
+    broker.say("io.vfbroker.Lease", proto::make_reply(Json::object()));
+    const auto reply = answer(*client);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, Code::protocol);
+    EXPECT_TRUE(client->hung_up());
 }
 
 TEST(Call, LongRepliesAndDescriptors) {

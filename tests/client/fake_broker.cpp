@@ -46,11 +46,11 @@ FakeBroker::FakeBroker(Handler handler)
       folder_(new_folder()),
       path_(folder_ + "/vfbroker.sock"),
       listener_(listen_at(path_)),
-      stop_(::eventfd(0, EFD_CLOEXEC)),
+      wake_(::eventfd(0, EFD_CLOEXEC)),
       thread_([this] { run(); }) {}
 
 FakeBroker::~FakeBroker() {
-    require(::eventfd_write(stop_.get(), 1) == 0);
+    post([this] { stop_ = true; });
     thread_.join();
     std::filesystem::remove_all(folder_);
 }
@@ -60,11 +60,47 @@ std::vector<proto::Call> FakeBroker::calls() const {
     return calls_;
 }
 
+void FakeBroker::wait_for_calls(std::size_t count) const {
+    const Deadline deadline(std::chrono::seconds(5));
+    while (calls().size() < count && !deadline.expired())
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
 std::size_t FakeBroker::connections(std::size_t expected) const {
     const Deadline deadline(std::chrono::seconds(5));
     while (open_count_ != expected && !deadline.expired())
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return open_count_;
+}
+
+void FakeBroker::post(std::function<void()> task) {
+    {
+        const std::lock_guard lock(mutex_);
+        tasks_.push_back(std::move(task));
+    }
+    require(::eventfd_write(wake_.get(), 1) == 0);
+}
+
+void FakeBroker::say(const std::string& method, proto::Json body) {
+    post([this, method, body = std::move(body)] {
+        for (auto& [fd, connection] : open_)
+            if (called_[fd] == method) require(connection.send(body) && flush(connection));
+    });
+}
+
+void FakeBroker::hang_up(const std::string& method) {
+    post([this, method] {
+        std::erase_if(open_, [&](const auto& entry) { return called_[entry.first] == method; });
+    });
+}
+
+bool FakeBroker::flush(proto::Connection& connection) {
+    while (connection.wants_write()) {
+        if (!connection.flush()) return false;
+        pollfd poll{.fd = connection.fd(), .events = POLLOUT, .revents = 0};
+        if (connection.wants_write()) ::poll(&poll, 1, 1000);
+    }
+    return true;
 }
 
 // One round of what came; false when the connection is over.
@@ -77,15 +113,12 @@ bool FakeBroker::serve(proto::Connection& connection) {
         {
             const std::lock_guard lock(mutex_);
             calls_.push_back(*call);
+            called_[connection.fd()] = call->method;
         }
         auto answer = handler_(*call);
         if (!answer.body.is_null() && !connection.send(answer.body, std::move(answer.descriptors)))
             return false;
-        while (connection.wants_write()) {
-            if (!connection.flush()) return false;
-            pollfd poll{.fd = connection.fd(), .events = POLLOUT, .revents = 0};
-            if (connection.wants_write()) ::poll(&poll, 1, 1000);
-        }
+        if (!flush(connection)) return false;
         if (answer.hang_up) return false;
     }
     return !received->closed;
@@ -93,17 +126,30 @@ bool FakeBroker::serve(proto::Connection& connection) {
 
 void FakeBroker::run() {
     while (true) {
-        std::vector<pollfd> polls{{.fd = stop_.get(), .events = POLLIN, .revents = 0},
+        std::vector<pollfd> polls{{.fd = wake_.get(), .events = POLLIN, .revents = 0},
                                   {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
         for (const auto& [fd, connection] : open_)
             polls.push_back({.fd = fd, .events = POLLIN, .revents = 0});
         require(::poll(polls.data(), polls.size(), -1) >= 0);
-        if (polls[0].revents != 0) return;
+        if (polls[0].revents != 0) {
+            eventfd_t count = 0;
+            require(::eventfd_read(wake_.get(), &count) == 0);
+            std::vector<std::function<void()>> tasks;
+            {
+                const std::lock_guard lock(mutex_);
+                tasks.swap(tasks_);
+            }
+            for (const auto& task : tasks) task();
+            if (stop_) return;
+            open_count_ = open_.size();
+            continue;
+        }
         for (std::size_t i = 2; i < polls.size(); ++i)
             if (polls[i].revents != 0 && !serve(open_.at(polls[i].fd))) open_.erase(polls[i].fd);
         if (polls[1].revents != 0) {
             UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             const int fd = socket.get();
+            called_.erase(fd);
             if (fd >= 0) open_.emplace(fd, proto::Connection(std::move(socket)));
         }
         open_count_ = open_.size();

@@ -35,19 +35,31 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
     // Calls so far, with what was sent as parameters.
     [[nodiscard]] std::vector<proto::Call> calls() const;
+    // Until that many calls have come, five seconds at most.
+    void wait_for_calls(std::size_t count) const;
+    // Sends `body` over every connection that has called `method`, from the broker's thread.
+    void say(const std::string& method, proto::Json body);
+    // Closes the connections that have called it.
+    void hang_up(const std::string& method);
     // Connections that clients have open, once `expected` or five seconds are reached.
     [[nodiscard]] std::size_t connections(std::size_t expected) const;
 
 private:
     void run();
+    // Has the broker's thread do it.
+    void post(std::function<void()> task);
+    bool flush(proto::Connection& connection);
     bool serve(proto::Connection& connection);
 
     Handler handler_;
     std::string folder_;
     std::string path_;
     UniqueFd listener_;
-    UniqueFd stop_;
+    UniqueFd wake_;
+    std::vector<std::function<void()>> tasks_;
+    bool stop_ = false;
     std::map<int, proto::Connection> open_;
+    std::map<int, std::string> called_;  // the last method over each
     std::atomic<std::size_t> open_count_ = 0;
     mutable std::mutex mutex_;
     std::vector<proto::Call> calls_;

@@ -58,6 +58,24 @@ inline Answer node_lease() {
     return {.body = proto::make_reply({{"lease", lease}}), .descriptors = {}};
 }
 
+// One function with its kernel driver's network interface.
+inline Answer netdev_lease() {
+    const proto::Json lease = {{"id", 10},
+                               {"pool", "net"},
+                               {"backend", "iommufd"},
+                               {"owner", "connection"},
+                               {"handOff", "netdev"},
+                               {"functions",
+                                {{{"address", "0000:01:10.0"},
+                                  {"generation", 6},
+                                  {"descriptor", nullptr},
+                                  {"node", nullptr},
+                                  {"netdev", "enp1s0v0"}}}},
+                               {"contextDescriptor", nullptr},
+                               {"groupDescriptors", proto::Json::array()}};
+    return {.body = proto::make_reply({{"lease", lease}}), .descriptors = {}};
+}
+
 inline Answer refusal() {
     return {.body = proto::make_error(
                 proto::kFailed, {{"code", "busy"},

@@ -16,6 +16,8 @@ packages=(
     libpci-dev libnl-3-dev libnl-route-3-dev libnl-genl-3-dev libfmt-dev libcli11-dev
     libsystemd-dev libbpf-dev libsqlite3-dev nlohmann-json3-dev libtomlplusplus-dev libxml2-dev
     libgtest-dev libgmock-dev scdoc
+    # the library's ABI
+    abigail-tools
     # lint
     clang-19 clang-tidy-19 clang-format-19 shellcheck python3
     # test kernels

@@ -70,6 +70,7 @@ struct Lease {
     std::vector<LeasedFunction> functions;  // never empty
     UniqueFd context;                       // iommufd: the context; group: the container
     std::vector<UniqueFd> groups;           // group backend
+    bool has_descriptors = false;           // that they came with it
 
     // That of the first function: what Release wants to know.
     [[nodiscard]] std::int64_t generation() const { return functions.front().generation; }
