@@ -246,8 +246,10 @@ VFB_API vfb_code vfb_release_id(vfb_connection* connection, uint64_t id, uint64_
  */
 VFB_API int vfb_poll_fd(const vfb_connection* connection);
 /* Reads and writes what can be at once. VFB_LOST, again at each call: vfbrokerd closed the
- * connection; what it owned ends with it, and it is good for vfb_next_event() and vfb_close() only.
- * Other errors concern vfb_watch(): nothing is watched any more. */
+ * connection, which is good for vfb_next_event() and vfb_close() only. A connection that owns a
+ * lease outlives a restart of vfbrokerd under systemd; leases of processes and guests do in any
+ * case, and can be watched over a new connection. Other errors concern vfb_watch(): nothing is
+ * watched any more. */
 VFB_API vfb_code vfb_dispatch(vfb_connection* connection, vfb_error** error);
 
 /* As vfb_lease(), but does not wait for the answer: it is vfb_lease_result()'s. */
@@ -272,8 +274,8 @@ typedef enum vfb_lease_event {
 } vfb_lease_event;
 
 /* From now on vfb_next_event() tells what happens to that lease, and at first what has happened to
- * it already. It may be of any connection. Survives a restart of vfbrokerd. Ends with
- * VFB_LEASE_ENDED, vfb_release() or vfb_release_id(). */
+ * it already. It may be of any connection. Goes on over a restart of vfbrokerd, as long as this
+ * connection does. Ends with VFB_LEASE_ENDED, vfb_release() or vfb_release_id(). */
 VFB_API vfb_code vfb_watch(vfb_connection* connection, uint64_t id, uint64_t generation,
                            vfb_error** error);
 /* The oldest event that vfb_dispatch() has read and nobody has fetched, to be freed by

@@ -209,8 +209,8 @@ class Peer:
         self.buffer = b""
         self.fds = []
 
-    def send(self, method, parameters=None):
-        body = {"method": method, "parameters": parameters or {}}
+    def send(self, method, parameters=None, **body):
+        body = {"method": method, "parameters": parameters or {}, **body}
         self.socket.sendall(json.dumps(body).encode() + b"\0")
 
     def receive(self):

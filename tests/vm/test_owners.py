@@ -3,13 +3,15 @@
 import contextlib
 import fcntl
 import os
+import pathlib
 import random
 import signal
+import subprocess
 import sys
 import unittest
 
 import machine
-from machine import Peer
+from machine import ALICE, IOMMUFD, Peer
 
 CLIENTS = 20
 ROUNDS = int(os.environ.get("VFB_ROUNDS", "200"))
@@ -111,6 +113,74 @@ class Owners(machine.Test):
         with contextlib.suppress(FileNotFoundError):
             for number in range(CLIENTS):
                 os.close(1000 + number)
+
+
+class LeaseEvents(machine.Test):
+    """What the owner of a lease hears of it, by the library's example."""
+    vfs = 2
+
+    def start_example(self):
+        """The example, which has its lease; the function of that."""
+        program = subprocess.Popen([machine.BUILD / "tests/client/example_lease", "guests"],
+                                   stdout=subprocess.PIPE, text=True, **machine.as_user(ALICE))
+        said = [program.stdout.readline() for _ in range(3 if IOMMUFD else 4)]
+        self.assertRegex(said[0], r"^lease \d+$")
+        roles = ("iommufd", "cdev") if IOMMUFD else ("container", "group", "device")
+        for role, line in zip(roles, said[1:]):
+            self.assertRegex(line, rf"^descriptor \d+: {role}( of 0000:01:1\S+)?$")
+        return program, said[-1].split()[-1]
+
+    def check_given_back(self, program, event):
+        said, _ = program.communicate(timeout=machine.LONG)
+        self.assertEqual(said, f"{event}\ngiven back\n")
+        self.assertEqual(program.returncode, 0)
+
+    def test_what_the_owner_hears(self):
+        program, _ = self.start_example()
+        machine.vfbroker("drain", "guests")
+        self.check_given_back(program, "wanted: pool:guests is drained")
+        machine.vfbroker("resume", "guests")
+        self.wait_for_clean(self.vfs)
+
+        # With the group backend the kernel says nothing before its holder has closed it.
+        if IOMMUFD:
+            program, address = self.start_example()
+            self.remove_vfs()
+            self.check_given_back(program, f"wanted: the kernel is taking {address} away, and waits "
+                                           "until it is closed")
+            machine.vfbroker("reload")
+            self.wait_for_clean(self.vfs)
+
+        owner, watcher = Peer(), Peer(ALICE)
+        self.addCleanup(owner.close)
+        self.addCleanup(watcher.close)
+        lease = owner.lease(handOff="none", guest="a", owner="guest")
+        function = lease["functions"][0]
+        reference = {"lease": lease["id"], "generation": function["generation"]}
+        # Another user's lease is none to her.
+        none = self.states(watcher, reference)
+        self.assertEqual(none["ended"], "there is no such lease of yours")
+        refused = watcher.call("WatchLeases", leases=[reference])
+        self.assertIn("`more`", refused["parameters"]["hint"])
+        root = Peer()
+        self.addCleanup(root.close)
+        self.assertEqual(self.states(root, reference),
+                         {"lease": lease["id"], "lost": [], "returnReason": None, "ended": None})
+        self.remove_vfs()
+        machine.wait_for("it is lost", lambda: self.state(root)["lost"] == [function["address"]])
+        machine.vfbroker("release", lease["id"])
+        self.assertEqual(self.state(root)["ended"], "released by uid 0")
+
+    def remove_vfs(self):
+        """As another program would; returns when the kernel has done it."""
+        pathlib.Path(f"/sys/bus/pci/devices/{machine.PF}/sriov_numvfs").write_text("0")
+
+    def states(self, peer, reference):
+        peer.send("io.vfbroker.WatchLeases", {"leases": [reference]}, more=True)
+        return self.state(peer)
+
+    def state(self, peer):
+        return peer.receive()["parameters"]["leases"][0]
 
 
 if __name__ == "__main__":
