@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include "fake_broker.hpp"
 #include "lease_events.hpp"
 
@@ -24,7 +26,15 @@ class Watching : public ::testing::Test {
 protected:
     Watching() : broker([this](const proto::Call&) { return first_answer(); }) {}
 
-    Answer first_answer() const { return {.body = first, .descriptors = {}}; }
+    // The broker's thread asks, the test's says.
+    Answer first_answer() {
+        const std::lock_guard lock(mutex);
+        return {.body = first, .descriptors = {}};
+    }
+    void answer_first(proto::Json body) {
+        const std::lock_guard lock(mutex);
+        first = std::move(body);
+    }
     // What the broker says, read.
     std::optional<LeaseEvent> next() {
         for (;;) {
@@ -35,6 +45,7 @@ protected:
         }
     }
 
+    std::mutex mutex;
     proto::Json first = states({{.lease = 7}});
     FakeBroker broker;
     LeaseWatch watch{broker.path()};
@@ -71,7 +82,7 @@ TEST_F(Watching, TellsWhatHappensOnce) {
 }
 
 TEST_F(Watching, WhatHasHappenedBeforeIsTold) {
-    first = states({{.ended = "there is no such lease of yours"}}, false);
+    answer_first(states({{.ended = "there is no such lease of yours"}}, false));
     ASSERT_TRUE(watch.add(7, 3));
     const auto event = next();
     ASSERT_TRUE(event);
@@ -92,7 +103,7 @@ TEST_F(Watching, ASecondLeaseIsWatchedWithTheFirst) {
 }
 
 TEST_F(Watching, GoesOnAfterTheConnectionEndsAndTellsNothingTwice) {
-    first = states({{.wanted = "pf:uplink is drained"}});
+    answer_first(states({{.wanted = "pf:uplink is drained"}}));
     ASSERT_TRUE(watch.add(7, 3));
     auto event = next();
     ASSERT_TRUE(event);
@@ -113,7 +124,7 @@ TEST_F(Watching, GoesOnAfterTheConnectionEndsAndTellsNothingTwice) {
 }
 
 TEST_F(Watching, RemovedIsSilent) {
-    first = states({{.wanted = "pf:uplink is drained"}});
+    answer_first(states({{.wanted = "pf:uplink is drained"}}));
     ASSERT_TRUE(watch.add(7, 3));
     ASSERT_TRUE(readable(watch.fd()));
     ASSERT_TRUE(watch.dispatch());
@@ -123,7 +134,7 @@ TEST_F(Watching, RemovedIsSilent) {
 }
 
 TEST_F(Watching, ABrokerThatCannotSaysSoOnce) {
-    first = proto::make_error("org.varlink.service.MethodNotFound", {{"method", kMethod}});
+    answer_first(proto::make_error("org.varlink.service.MethodNotFound", {{"method", kMethod}}));
     ASSERT_TRUE(watch.add(7, 3));
     ASSERT_TRUE(readable(watch.fd()));
     const auto failed = watch.dispatch();
@@ -134,7 +145,7 @@ TEST_F(Watching, ABrokerThatCannotSaysSoOnce) {
 }
 
 TEST_F(Watching, AnAnswerThatIsNoneIsRefused) {
-    first = proto::make_reply({{"leases", {{{"lease", 7}, {"lost", 5}}}}}, true);
+    answer_first(proto::make_reply({{"leases", {{{"lease", 7}, {"lost", 5}}}}}, true));
     ASSERT_TRUE(watch.add(7, 3));
     ASSERT_TRUE(readable(watch.fd()));
     const auto failed = watch.dispatch();
