@@ -117,7 +117,8 @@ class Installed(unittest.TestCase):
         self.assertEqual((status, err), (0, ""))
         self.check_lease(said[1:])
         self.assertEqual(said[5:], ["given back"])
-        self.assertEqual(calls[-1], "Release")
+        # The call over the other connection may come after it, or be too late.
+        self.assertIn("Release", calls)
 
     def test_cpp_refused(self):
         status, said, err, _ = self.example(self.event_loop, "full")
