@@ -8,7 +8,6 @@
 
 namespace {
 
-using vfb::Code;
 using vfb::Result;
 using vfb::UniqueFd;
 
@@ -174,7 +173,7 @@ int vfb_lease_descriptor(const vfb_lease_handle* lease, size_t number, vfb_role*
     const Numbered found = numbered(lease_of(lease), number);
     if (role != nullptr) *role = found.role;
     if (address != nullptr) *address = found.address;
-    return found.fd->get();
+    return found.fd == nullptr ? -1 : found.fd->get();
 }
 
 vfb_code vfb_lease_transfer(vfb_connection* connection, const vfb_lease_handle* lease, int pidfd,
