@@ -119,6 +119,9 @@ private:
     void hand_over(const GrantingPtr& granting, Result<std::vector<broker::LentNode>> nodes);
     Result<> raise_memory_lock(const Granting& granting) const;
     void abort(const GrantingPtr& granting, Error error);
+    // One that has been handed over and that the caller may touch.
+    Result<const broker::Lease*> find_settled(broker::LeaseId id, const broker::Caller& caller,
+                                              const std::string& operation) const;
     Result<> watch_owner(broker::LeaseId id, std::uint64_t session, int connection_fd);
     Result<> watch_process(broker::LeaseId id, UniqueFd pidfd);
     void owner_gone(broker::LeaseId id, const std::string& how);
