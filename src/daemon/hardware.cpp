@@ -399,22 +399,25 @@ void Hardware::on_world_change(const pci::Address& address, const pci::Function*
 
 void Hardware::retry_group(const pci::Address& address, const pci::Function& function) {
     std::vector<SlotKey> again;
-    std::optional<SlotKey> taken;
     for (const auto& [key, slot] : broker_.slots()) {
         const bool blocked = slot.state == SlotState::quarantined && slot.problem &&
                              slot.problem->code == Code::not_viable;
         if (blocked && function.group && slot.group == function.group && slot.address != address)
             again.push_back(key);
-        // Somebody bound a clean VF to another driver: it is clean no more.
-        if (slot.state == SlotState::clean && slot.address == address &&
-            !pci::is_vfio_driver(function.driver))
-            taken = key;
     }
     for (const SlotKey& key : again) scrubber_.scrub(key);
-    if (taken)
-        on_drift(*taken,
-                 fmt::format("another program unbound it from its VFIO driver{}",
-                             function.driver ? " and bound it to " + *function.driver : ""));
+    check_driver(address);
+}
+
+void Hardware::check_driver(const pci::Address& address) {
+    const broker::Slot* slot = broker_.find_at(address);
+    const pci::Function* function = world_.find(address);
+    if (slot == nullptr || slot->state != SlotState::clean || function == nullptr ||
+        pci::is_vfio_driver(function->driver))
+        return;
+    on_drift(slot->key,
+             fmt::format("another program unbound it from its VFIO driver{}",
+                         function->driver ? " and bound it to " + *function->driver : ""));
 }
 
 }  // namespace vfb::daemon

@@ -56,6 +56,8 @@ public:
 
     // Applies the configuration that the broker has now; also after a reload.
     void apply();
+    // A clean VF that has no VFIO driver any more is clean no more.
+    void check_driver(const pci::Address& address);
     // The world changed.
     void on_world_change(const pci::Address& address, const pci::Function* before,
                          const pci::Function* now);

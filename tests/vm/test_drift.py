@@ -53,6 +53,14 @@ class Report(machine.Test):
         vfbroker("apply", "--yes")
         self.assertEqual((machine.driver_of(address), self.pool()["clean"]), ("vfio-pci", 4))
 
+    def test_driver_right_after_the_vf_was_clean(self):
+        """Before the daemon has read that it is bound."""
+        address = machine.vf_address(3)
+        wait_for("it is clean", lambda: f"{address} is clean" in self.daemon.log())
+        (DEVICE / "virtfn3/driver/unbind").write_text(address)
+        wait_for("it is noticed", lambda: self.pool()["quarantined"] == 1)
+        self.assertIn("another program unbound it from its VFIO driver", reason(3))
+
     def test_under_a_lease_it_is_only_said(self):
         self.wait_for_clean(4)
         lease = vfbroker_json("lease", "guests", "--guest", "web", "--vlan", "5")["lease"]
