@@ -5,7 +5,7 @@
 # Plays the main job on the emulated machine: VFs go to guests whose VMMs have no privileges, two from
 # overlays of one image and a thin one; they talk over them, one from a container inside. When they are
 # killed the VFs come back clean and go to somebody else. At the end one VF goes from QEMU to libvirt
-# and then to podman. It is a test as well: what does not come true ends it.
+# and then to podman. What does not come true ends it. Three guests take it a quarter of an hour.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -17,4 +17,4 @@ case ${1:-} in
     *) die "unknown option '$1'" "./dev demo --help" ;;
 esac
 "$vfb_repo/dev" build >&2
-exec "$vfb_repo/dev" vm --kernel "$kernel" -- bash tests/vm/demo/inside
+exec "$vfb_repo/dev" vm --kernel "$kernel" --timeout 1800 -- bash tests/vm/demo/inside
