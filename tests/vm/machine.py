@@ -21,8 +21,9 @@ SOCKET = "/run/vfbroker/vfbroker.sock"
 PF = "0000:01:00.0"
 IOMMUFD = os.environ.get("VFB_VM") == "full"
 # Under emulation everything is slow, two emulations deep even more so: a guest boots in 40 s, and
-# in 5 minutes when the processors are shared.
+# in more than 5 minutes when the processors are shared.
 LONG = 300
+GUEST = 600
 
 # Two ordinary users of one group, and one who may nothing.
 ALICE, BOB, EVE = 2001, 2002, 2003
@@ -268,7 +269,7 @@ class Guest:
             if not found and self.process.poll() is not None:
                 raise AssertionError(f"QEMU ended with {self.process.returncode}:\n{self.said()}")
             return found
-        return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}", look)
+        return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}", look, GUEST)
 
     def kill(self):
         self.process.kill()

@@ -152,7 +152,8 @@ class Libvirt(machine.Test):
 
         def said():
             return pathlib.Path("/tmp/web.log").read_text(encoding="utf-8", errors="replace")
-        wait_for(lambda: f"the guest pings: {said()}", lambda: "GUEST ping ok" in said())
+        wait_for(lambda: f"the guest pings: {said()}", lambda: "GUEST ping ok" in said(),
+                 machine.GUEST)
         self.assertRegex(said(), rf"GUEST nic mac={MAC} driver=igbvf")
 
         virsh("destroy", "web")

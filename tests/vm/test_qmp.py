@@ -103,7 +103,7 @@ class Vm:
 
     def wait_for(self, pattern):
         return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}",
-                        lambda: re.search(pattern, self.said()))
+                        lambda: re.search(pattern, self.said()), machine.GUEST)
 
     def memory_lock(self):
         limits = pathlib.Path(f"/proc/{self.pid}/limits").read_text(encoding="utf-8")
