@@ -142,6 +142,9 @@ class Attach(Case):
         number = re.search(r"lease (\d+) of pool guests, backend (\w+)", said)
         self.assertEqual(number.group(2), "iommufd" if IOMMUFD else "group")
         self.assertIn(f"detach: vfbroker detach {number.group(1)} --qmp {guest.path}", said)
+        # Before there is another, which a busy guest might find first.
+        guest.wait_for(rf"GUEST nic mac={MAC} driver=igbvf")
+        guest.wait_for("GUEST ping ok")
         third = vfbroker_json("attach", "others", "--qmp", guest.path, uid=ALICE)["lease"]
 
         leases = {lease["id"]: lease for lease in vfbroker_json("leases")["leases"]}
@@ -157,8 +160,6 @@ class Attach(Case):
                                                f"vfbroker{third['id']}-0"})
         if IOMMUFD:
             self.assertEqual(guest.qmp.iommufds(), ["vfbroker0"])
-        guest.wait_for(rf"GUEST nic mac={MAC} driver=igbvf")
-        guest.wait_for("GUEST ping ok")
 
         # A guest that sleeps does not let go: all stays as it was.
         late = vfbroker("detach", second["id"], "--qmp", other.path, "--timeout", "1", uid=ALICE,
