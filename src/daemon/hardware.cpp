@@ -112,10 +112,16 @@ void Hardware::apply() {
 }
 
 void Hardware::match_pfs() {
-    for (const broker::PfConfig& pf : broker_.config().pfs) {
+    const auto is_due = [&](const broker::PfConfig& pf) {
+        return pfs_[pf.name].state == PfStatus::State::missing && !held_.contains(pf.name);
+    };
+    const auto& configured = broker_.config().pfs;
+    if (std::ranges::none_of(configured, is_due)) return;
+    PfMatches matches = daemon::match_pfs(configured, world_.functions());
+    for (const broker::PfConfig& pf : configured) {
+        if (!is_due(pf)) continue;
         PfStatus& status = pfs_[pf.name];
-        if (status.state != PfStatus::State::missing || held_.contains(pf.name)) continue;
-        auto address = match_pf(pf, world_.functions());
+        auto& address = matches.at(pf.name);
         // Its netdev comes with the driver, and VFs only with one.
         if (address && !world_.find(*address)->driver)
             address =

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Which function of the machine a PF of the configuration means.
+// Which functions of the machine the PFs of the configuration mean.
 #pragma once
+
+#include <map>
+#include <string>
+#include <vector>
 
 #include "broker/config.hpp"
 #include "iommu/groups.hpp"
 
 namespace vfb::daemon {
 
-// Exactly one SR-IOV function, or why not: none or several match, or the one that does has no
-// SR-IOV. Pure.
-Result<pci::Address> match_pf(const broker::PfConfig& pf, const iommu::Functions& functions);
+// Of each PF, by its name: the one SR-IOV function that it means and no other PF does, or why
+// there is none. Not among them: none or several match its selectors, what does has no SR-IOV, or
+// is another PF's as well. Where some selectors match and others do not, the error says what that
+// function has instead: a card was moved or replaced.
+using PfMatches = std::map<std::string, Result<pci::Address>>;
+
+// Pure.
+PfMatches match_pfs(const std::vector<broker::PfConfig>& pfs, const iommu::Functions& functions);
 
 }  // namespace vfb::daemon

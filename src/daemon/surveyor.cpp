@@ -24,13 +24,14 @@ struct Surveyor::Survey {
 void Surveyor::survey(const broker::Config& config, std::function<void(SeenPfs)> done) {
     const auto survey = std::make_shared<Survey>();
     survey->done = std::move(done);
-    for (const broker::PfConfig& pf : config.pfs) survey_pf(survey, pf);
+    const PfMatches matches = match_pfs(config.pfs, world_.functions());
+    for (const broker::PfConfig& pf : config.pfs) survey_pf(survey, pf, matches.at(pf.name));
     survey->one_less();
 }
 
-void Surveyor::survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf) {
+void Surveyor::survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf,
+                         const Result<pci::Address>& address) {
     broker::Seen& seen = survey->seen[pf.name];
-    const auto address = match_pf(pf, world_.functions());
     if (!address) {
         seen.problem = address.error();
         return;

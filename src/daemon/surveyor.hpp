@@ -24,7 +24,8 @@ public:
 
 private:
     struct Survey;
-    void survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf);
+    void survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf,
+                   const Result<pci::Address>& address);
 
     Workers& workers_;
     World& world_;

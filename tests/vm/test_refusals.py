@@ -149,6 +149,29 @@ class Configuration(unittest.TestCase):
                       daemon.log())
         self.assertEqual(pathlib.Path(f"/sys/bus/pci/devices/{PF}/sriov_numvfs").read_text(), "0\n")
 
+    def test_two_tables_for_one_card(self):
+        one = machine.CONFIG.format(vfs=4)
+        mac = pathlib.Path(f"/sys/class/net/{machine.netdev_of()}/address").read_text().strip()
+        both = f'{one}\n[pf.lan]\nmac = "{mac}"\nvfs = 4\n[pool.lan]\npf = "lan"\n'
+        daemon = machine.Daemon(both).start()
+        self.addCleanup(daemon.stop)
+        self.assertIn(f"find PF lan (mac {mac}): {PF} is what PF uplink (address {PF}) at "
+                      "/etc/vfbroker/vfbroker.toml:2:1 means, too", daemon.log())
+        self.assertIn(f"{PF} is what PF lan", vfbroker("plan", status=2).stdout)
+        vfbroker("lease", "guests", status=5)
+        self.assertEqual(pathlib.Path(f"/sys/bus/pci/devices/{PF}/sriov_numvfs").read_text(), "0\n")
+        # Beside one that is at work: that goes on, and no function is in two hands.
+        daemon.configure(one)
+        vfbroker("reload")
+        machine.wait_for("4 are clean", lambda: machine.vfbroker_json("pool")["pools"][0]["clean"] == 4)
+        lease = machine.vfbroker_json("lease", "guests", "--guest", "web")["lease"]
+        daemon.configure(both)
+        vfbroker("reload")
+        vfbroker("lease", "lan", "--guest", "db", status=5)
+        self.assertEqual([each["id"] for each in machine.vfbroker_json("leases")["leases"]],
+                         [lease["id"]])
+        self.assertIn("means, too", vfbroker("status").stdout)
+
     def test_unknown_card(self):
         daemon = machine.Daemon(machine.CONFIG.format(vfs=4).replace(PF, "0000:7f:00.0")).start()
         self.addCleanup(daemon.stop)
