@@ -31,10 +31,11 @@ else
     chown $nobody "/dev/vfio/$(basename "$(readlink /sys/bus/pci/devices/$vf/iommu_group)")"
     device=(-device "vfio-pci,host=$vf,bus=rp1")
 fi
+read -ra accel <<<"$VFB_GUEST_ACCEL"
 ulimit -l unlimited
 started=$SECONDS
 setpriv --reuid $nobody --regid $nobody --clear-groups \
-    qemu-system-x86_64 -accel tcg -M q35 -cpu max -m 256M -nodefaults -nographic -serial stdio \
+    qemu-system-x86_64 "${accel[@]}" -M q35 -m 256M -nodefaults -nographic -serial stdio \
     -no-reboot -device pcie-root-port,id=rp1 "${device[@]}" \
     -kernel "$VFB_GUEST_KERNEL" -initrd "$VFB_GUEST_INITRD" \
     -append "$VFB_GUEST_APPEND vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1" \

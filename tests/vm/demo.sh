@@ -5,7 +5,7 @@
 # Plays the main job on the emulated machine: VFs go to guests whose VMMs have no privileges, two from
 # overlays of one image and a thin one; they talk over them, one from a container inside. When they are
 # killed the VFs come back clean and go to somebody else. At the end one VF goes from QEMU to libvirt
-# and then to podman. What does not come true ends it. Three guests take it a quarter of an hour.
+# and then to podman. What does not come true ends it. It takes a few minutes.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -45,10 +45,12 @@ qemu=$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null || true)
 need_qemu=
 dpkg --compare-versions "${qemu:-0}" ge "1:$qemu_floor" || need_qemu=yes
 # The machine's own QEMU, without the faults that stopped one machine in ten (tests/vm/README.md), and
-# varlinkctl, which came with systemd 255.
+# varlinkctl, which came with systemd 255. What a host may use its NICs and disks for comes without being
+# installed: its services are nobody's wish here.
 fetch_newer() {
     "$vfb_repo/tests/vm/trixie.sh" fetch --backports qemu-system-x86
     "$vfb_repo/tests/vm/trixie.sh" fetch systemd
+    "$vfb_repo/tests/vm/trixie.sh" fetch openvswitch-switch lvm2 mdadm
 }
 [ ${#missing[@]} -gt 0 ] || [ -n "$need_qemu" ] || { fetch_newer && exit; }
 

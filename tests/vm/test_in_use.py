@@ -8,7 +8,7 @@ import sys
 import unittest
 
 import machine
-from machine import PF, run, vfbroker, vfbroker_json, wait_for
+from machine import PF, REPO, run, vfbroker, vfbroker_json, wait_for
 
 DEVICE = pathlib.Path(f"/sys/bus/pci/devices/{PF}")
 NODE = pathlib.Path("/dev/infiniband/uverbs0")
@@ -62,6 +62,47 @@ class InUse(unittest.TestCase):
                          lambda: vfbroker_json("pool")["pools"][0]["clean"] == 3)
         self.assertEqual(machine.driver_of(self.vfs[0]), "igbvf")
         self.assertNotIn(free, os.listdir("/sys/class/net"))
+
+    def test_the_way_out_of_the_host(self):
+        """Its default route, and a bond: neither is taken, removed nor replaced."""
+        outward, bonded = self.names[:2]
+        run("ip", "link", "set", machine.netdev_of(), "up")
+        run("ip", "link", "set", outward, "up")
+        run("ip", "address", "add", "192.0.2.1/24", "dev", outward)
+        run("ip", "route", "add", "default", "via", "192.0.2.2", "dev", outward)
+        run("modprobe", "-q", "bonding", status=None)
+        run("ip", "link", "add", "bond7", "type", "bond", "mode", "active-backup")
+        self.addCleanup(run, "ip", "link", "delete", "bond7", status=None)
+        run("ip", "link", "set", bonded, "down")
+        run("ip", "link", "set", bonded, "master", "bond7")
+        daemon = machine.Daemon(vfs=4).start()
+        self.addCleanup(daemon.stop)
+        self.assertEqual(self.uses(self.vfs[0]), {
+            "address": f"{outward} has the address 192.0.2.1/24",
+            "default-route": f"the default route leaves by {outward}"})
+        self.assertEqual(self.uses(self.vfs[1]), {
+            "member": f"{bonded} is a member of bond7 (bond)"})
+
+        def unharmed():
+            self.assertEqual([machine.driver_of(vf) for vf in self.vfs],
+                             ["igbvf"] * 2 + ["vfio-pci"] * 2)
+            self.assertIn(f"dev {outward}", run("ip", "route", "show", "default").stdout)
+            self.assertIn("master bond7", run("ip", "link", "show", "dev", bonded).stdout)
+        # Who sets one reason aside has not set the other aside.
+        for vf, despite, says in (
+                (self.vfs[0], "address", f"the default route leaves by {outward}"),
+                (self.vfs[1], "default-route", f"{bonded} is a member of bond7 (bond)")):
+            self.assertIn(says, vfbroker("take", vf, "--despite", despite, status=5).stderr)
+            unharmed()
+        vfbroker("drain", "guests")
+        self.assertIn("the default route leaves by", vfbroker("resize", PF, "2", status=5).stderr)
+        unharmed()
+        vfbroker("resume", "guests")
+        daemon.configure(machine.CONFIG.format(vfs=2))
+        refused = vfbroker("apply", "--yes", status=5)
+        for says in ("the default route leaves by", "is a member of bond7"):
+            self.assertIn(says, refused.stdout + refused.stderr)
+        unharmed()
 
     def test_bound_sockets_name_their_process(self):
         tcp_name, packet_name = self.names[:2]
@@ -177,6 +218,30 @@ class InUse(unittest.TestCase):
         run("swapon", f"/dev/{disk.name}")
         self.addCleanup(run, "swapoff", f"/dev/{disk.name}", status=None)
         self.assertEqual(self.uses(function), {"swap": f"the host swaps to {disk.name}"})
+        run("swapoff", f"/dev/{disk.name}")
+        if machine.IOMMUFD:
+            return  # a kernel without what follows
+        trixie = (REPO / "tests/vm/trixie.sh", "run", "openvswitch-switch")
+        # Without udev, and with no list of devices that may be used.
+        settings = ("--config", "activation { udev_sync = 0 udev_rules = 0 } "
+                    "devices { use_devicesfile = 0 }")
+
+        def lvm(command, *words):
+            run(*trixie, "lvm", command, *settings, *words)
+        run("modprobe", "dm_mod")
+        lvm("pvcreate", "-ff", "--yes", f"/dev/{disk.name}")
+        lvm("vgcreate", "storage", f"/dev/{disk.name}")
+        lvm("lvcreate", "--wipesignatures", "n", "--zero", "n", "-L", "16M", "-n", "data",
+            "storage")
+        self.assertEqual(self.uses(function), {
+            "holder": f"{disk.name} belongs to dm-0 (storage-data)"})
+        lvm("vgremove", "--yes", "-f", "storage")
+        lvm("pvremove", f"/dev/{disk.name}")
+        run("modprobe", "raid1")
+        run(*trixie, "mdadm", "--create", "/dev/md7", "--run", "--force", "--level=1",
+            "--raid-devices=1", f"/dev/{disk.name}")
+        self.addCleanup(run, *trixie, "mdadm", "--stop", "/dev/md7", status=None)
+        self.assertEqual(self.uses(function), {"holder": f"{disk.name} belongs to md7"})
 
 
 if __name__ == "__main__":

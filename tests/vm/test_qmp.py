@@ -84,8 +84,8 @@ class Vm:
                   "vfb.ping=10.0.0.1")
         ports = [word for port in ("rp1", "rp2") for word in
                  ("-device", f"pcie-root-port,id={port},chassis={port[2:]}")]
-        command = ["prlimit", "--memlock=65536:65536", "qemu-system-x86_64", "-accel", "tcg", "-M",
-                   "q35", "-cpu", "max", "-m", "256M", "-nodefaults", "-nographic", "-serial",
+        command = ["prlimit", "--memlock=65536:65536", "qemu-system-x86_64",
+                   *machine.GUEST_ACCEL, "-M", "q35", "-m", "256M", "-nodefaults", "-nographic", "-serial",
                    "stdio", "-no-reboot", "-sandbox",
                    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
                    "-qmp", f"unix:{self.path},server=on,wait=off", *ports,
@@ -103,7 +103,7 @@ class Vm:
 
     def wait_for(self, pattern):
         return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}",
-                        lambda: re.search(pattern, self.said()), machine.GUEST)
+                        lambda: re.search(pattern, self.said()), machine.LONG)
 
     def memory_lock(self):
         limits = pathlib.Path(f"/proc/{self.pid}/limits").read_text(encoding="utf-8")
@@ -248,22 +248,24 @@ class Attach(Case):
 
 
 class Run(Case):
-    def start(self, pools, words, *, pass_fds=()):
+    def start(self, pools, words, *, pass_fds=(), paused=True):
         path = "/tmp/run.qmp"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         with open("/tmp/run.log", "w", encoding="utf-8") as out:
             process = subprocess.Popen(
-                ["vfbroker", "run", *pools, "--", "qemu-system-x86_64", "-accel", "tcg", "-m",
-                 "256M", "-nodefaults", "-nographic", "-S", "-sandbox", "on", "-qmp",
-                 f"unix:{path},server=on,wait=off", *words], stdout=out,
+                ["vfbroker", "run", *pools, "--", "qemu-system-x86_64", *machine.GUEST_ACCEL, "-m",
+                 "256M", "-nodefaults", "-nographic", *(["-S"] if paused else []), "-sandbox",
+                 "on", "-qmp", f"unix:{path},server=on,wait=off", *words], stdout=out,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
                 **machine.as_user(ALICE))
         self.addCleanup(process.wait, machine.LONG)
         self.addCleanup(process.kill)
-        wait_for(lambda: "a monitor: " + pathlib.Path("/tmp/run.log").read_text(encoding="utf-8"),
-                 lambda: os.path.exists(path))
+        wait_for(lambda: "a monitor: " + self.said(), lambda: os.path.exists(path))
         return process, Qmp(path)
+
+    def said(self):
+        return pathlib.Path("/tmp/run.log").read_text(encoding="utf-8", errors="replace")
 
     def test_two_pools_and_an_iommufd_of_its_own(self):
         ports = ["-M", "q35"]
@@ -293,8 +295,17 @@ class Run(Case):
                            uid=ALICE, status=2)
         self.assertIn("a microvm has no PCI bus for the devices\nhint: -M microvm,pcie=on",
                       refused.stderr)
-        _, qmp = self.start(["guests"], ["-M", "microvm,pcie=on", "{}"])
+        run("ip", "addr", "add", "10.0.0.1/24", "dev", machine.netdev_of())
+        self.addCleanup(run, "ip", "addr", "flush", "dev", machine.netdev_of())
+        process, qmp = self.start(
+            ["guests"], ["-M", "microvm,pcie=on", "-serial", "stdio", "-no-reboot", "-kernel",
+                         os.environ["VFB_GUEST_KERNEL"], "-initrd", os.environ["VFB_GUEST_INITRD"],
+                         "-append", f"{os.environ['VFB_GUEST_APPEND']} vfb.stay=1 "
+                         "vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1", "{}"], paused=False)
         self.assertEqual(qmp.devices(), {"vf0"})
+        wait_for(lambda: "the guest pings: " + self.said(), lambda: "GUEST ping ok" in self.said())
+        process.kill()
+        self.wait_until_free()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: tests/vm/trixie.sh fetch [--backports] PACKAGE
+# Usage: tests/vm/trixie.sh fetch [--backports] PACKAGE...
 #        tests/vm/trixie.sh run PACKAGE PROGRAM [ARG]...
 #
-#   fetch   get the package of Debian 13 or its backports, and all that it needs, into the cache
-#   run     run a program of it with its own libraries; inside the emulated machine as well
+#   fetch   get packages of Debian 13 or its backports, and all that they need, into the cache
+#   run     run a program of theirs, PACKAGE the first of them, with its own libraries; inside the
+#           emulated machine as well
 #
 # For what Debian 12 does not have, or not free of a fault that stops the tests.
 
@@ -13,10 +14,11 @@ set -euo pipefail
 
 suite=trixie
 
-# fetch PACKAGE DIR SUITE: what apt would install into an empty system, checked as apt does: a signed list
+# fetch DIR SUITE PACKAGE...: what apt would install into an empty system, checked as apt does: a signed list
 # of hashes. Nothing of this system's apt is touched.
 fetch() {
-    local dir=$2 apt=$2.new/apt options deb
+    local dir=$1 apt=$1.new/apt from=$2 options deb
+    shift 2
     rm -rf "$dir.new"
     mkdir -p "$apt"/{lists,archives}/partial
     : >"$apt/status"
@@ -24,10 +26,10 @@ fetch() {
     options=(-qq -o Dir::Etc::sourcelist="$apt/list.sources" -o Dir::Etc::sourceparts=-
         -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt"
         -o Acquire::Languages=none -o APT::Sandbox::User=root)
-    note "fetching $1 of $3"
+    note "fetching $* of $from"
     apt-get "${options[@]}" update >&2 || die "apt-get update for $suite failed" "see above"
-    apt-get "${options[@]}" -y --no-install-recommends --download-only -t "$3" install "$1" >&2 ||
-        die "cannot fetch $1 of $3" "see above"
+    apt-get "${options[@]}" -y --no-install-recommends --download-only -t "$from" install "$@" >&2 ||
+        die "cannot fetch $* of $from" "see above"
     for deb in "$apt"/archives/*.deb; do
         dpkg -x "$deb" "$dir.new"
     done
@@ -41,21 +43,23 @@ case ${1:---help} in
         [ "${2:-}" != --backports ] || { from=$suite-backports && shift; }
         dir=$vfb_cache/$suite/${2:?}
         [ ! -d "$dir" ] || exit 0
+        shift
         mkdir -p "$vfb_cache/$suite"
         exec {lock}>"$dir.lock"
         flock "$lock"
-        [ -d "$dir" ] || fetch "$2" "$dir" "$from"
+        [ -d "$dir" ] || fetch "$dir" "$from" "$@"
         ;;
     run)
         dir=$vfb_cache/$suite/${2:?}
         [ -d "$dir" ] || die "$2 of $suite is not there yet" "tests/vm/trixie.sh fetch $2"
-        program=${3:?}
+        program=$dir/usr/bin/${3:?}
+        [ -e "$program" ] || program=$dir/usr/sbin/$3
         shift 3
         library=$(echo "$dir"/usr/lib/*-linux-gnu)
         # Where QEMU has its accelerators; others do not look at it.
         export QEMU_MODULE_DIR=$library/qemu
         exec "$library"/ld-linux-*.so.* --library-path "$library:$library/systemd" \
-            "$dir/usr/bin/$program" "$@"
+            "$program" "$@"
         ;;
     --help) usage ;;
     *) die "unknown command '$1'" "tests/vm/trixie.sh --help" ;;
