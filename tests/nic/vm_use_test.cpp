@@ -5,13 +5,22 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "nic/host_use.hpp"
@@ -140,6 +149,78 @@ TEST_F(Uses, ItsInterfaceInAnotherNamespace) {
     run("ip -n web link set " + name + " netns 1");
 }
 
+TEST_F(Uses, AnOpenVSwitch) {
+    if (std::string(std::getenv("VFB_VM")) != "stock") GTEST_SKIP() << "the kernel has none";
+    run("modprobe openvswitch");
+    const std::string dpctl = "tests/vm/trixie.sh run openvswitch-switch ovs-dpctl ";
+    run(dpctl + "add-dp ovs7");
+    run(dpctl + "add-if ovs7 " + name);
+    EXPECT_THAT(texts(),
+                ElementsAre("member: " + name + " is a member of ovs-system (openvswitch)"));
+    run(dpctl + "del-dp ovs7");
+    EXPECT_THAT(texts(), IsEmpty());
+}
+
+long bpf(int command, bpf_attr& attributes) {
+    return ::syscall(SYS_bpf, command, &attributes, sizeof attributes);
+}
+
+TEST_F(Uses, AnXdpProgram) {
+    std::array<bpf_insn, 2> program{};  // r0 = XDP_PASS; exit
+    program[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
+    program[0].imm = XDP_PASS;
+    program[1].code = BPF_JMP | BPF_EXIT;
+    bpf_attr load{};
+    load.prog_type = BPF_PROG_TYPE_XDP;
+    load.insns = reinterpret_cast<std::uint64_t>(program.data());
+    load.insn_cnt = program.size();
+    load.license = reinterpret_cast<std::uint64_t>("GPL");
+    const UniqueFd loaded(static_cast<int>(bpf(BPF_PROG_LOAD, load)));
+    ASSERT_TRUE(loaded) << std::strerror(errno);
+    bpf_attr attach{};
+    attach.link_create.prog_fd = static_cast<std::uint32_t>(loaded.get());
+    attach.link_create.target_ifindex = ::if_nametoindex(name.c_str());
+    attach.link_create.attach_type = BPF_XDP;
+    attach.link_create.flags = XDP_FLAGS_SKB_MODE;
+    UniqueFd link(static_cast<int>(bpf(BPF_LINK_CREATE, attach)));
+    ASSERT_TRUE(link) << std::strerror(errno);
+    EXPECT_THAT(texts(), ElementsAre("xdp: " + name + " runs an XDP program"));
+    link.reset();
+    EXPECT_THAT(texts(), IsEmpty());
+}
+
+TEST_F(Uses, AnAfXdpSocket) {
+    constexpr std::size_t kFrame = 2048;
+    constexpr std::size_t kSize = 16 * kFrame;
+    const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    ASSERT_EQ(::setrlimit(RLIMIT_MEMLOCK, &unlimited), 0);
+    void* const memory =
+        ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    const UniqueFd fd(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
+    ASSERT_TRUE(fd) << std::strerror(errno);
+    xdp_umem_reg area{};
+    area.addr = reinterpret_cast<std::uint64_t>(memory);
+    area.len = kSize;
+    area.chunk_size = kFrame;
+    const auto set = [&](int option, const auto& value) {
+        ASSERT_EQ(::setsockopt(fd.get(), SOL_XDP, option, &value, sizeof value), 0)
+            << option << ": " << std::strerror(errno);
+    };
+    set(XDP_UMEM_REG, area);
+    for (const int ring : {XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING})
+        set(ring, 16);
+    sockaddr_xdp address{};
+    address.sxdp_family = AF_XDP;
+    address.sxdp_flags = XDP_COPY;
+    address.sxdp_ifindex = ::if_nametoindex(name.c_str());
+    ASSERT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0)
+        << std::strerror(errno);
+    EXPECT_THAT(texts(), ElementsAre("xdp: 1 AF_XDP socket is bound to " + name + ", held by pid " +
+                                     std::to_string(::getpid()) + " (vm_use_test)"));
+    ::munmap(memory, kSize);
+}
+
 TEST_F(Uses, ASoftRdmaDeviceOnIt) {
     if (std::string(std::getenv("VFB_VM")) != "stock") GTEST_SKIP() << "the kernel has no RDMA";
     run("modprobe rdma_rxe");
@@ -168,10 +249,7 @@ TEST_F(Uses, SocketsThatAreBoundToIt) {
     const auto found = texts();
     const std::string held = ", held by pid " + std::to_string(::getpid()) + " (vm_use_test)";
     EXPECT_THAT(found, Contains("socket: 1 TCP socket is bound to " + name + held));
-    // The kernel of our own cannot list these (CONFIG_INET_UDP_DIAG).
-    if (std::string(std::getenv("VFB_VM")) == "stock") {
-        EXPECT_THAT(found, Contains("socket: 1 UDP socket is bound to " + name + held));
-    }
+    EXPECT_THAT(found, Contains("socket: 1 UDP socket is bound to " + name + held));
     EXPECT_THAT(found, Contains("socket: 1 packet socket is bound to " + name + held));
 }
 
