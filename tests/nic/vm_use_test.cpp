@@ -156,7 +156,7 @@ TEST_F(Uses, AnOpenVSwitch) {
     run(dpctl + "add-dp ovs7");
     run(dpctl + "add-if ovs7 " + name);
     EXPECT_THAT(texts(),
-                ElementsAre("member: " + name + " is a member of ovs-system (openvswitch)"));
+                ElementsAre("member: " + name + " is a member of ovs7 (openvswitch)"));
     run(dpctl + "del-dp ovs7");
     EXPECT_THAT(texts(), IsEmpty());
 }
