@@ -7,6 +7,15 @@
 #include <cassert>
 
 namespace vfb::broker {
+namespace {
+
+std::unexpected<Error> function_lost(const Lease& lease, const LeasedFunction& function) {
+    return fail(Code::lost, fmt::format("hand over lease {}", lease.id), function.address.str(),
+                fmt::format("{} went away while it was being prepared", function.address),
+                "lease again");
+}
+
+}  // namespace
 
 Result<Broker> Broker::open(Store store, std::uint64_t machine_memory) {
     Broker broker(std::move(store), machine_memory);
@@ -264,7 +273,11 @@ Result<LeaseId> Broker::begin(const Choice& choice, const Caller& caller, std::i
     lease.guest = choice.request.guest;
     lease.backend = choice.backend;
     const User user = choice.request.user.value_or(User{caller.uid, caller.process});
-    lease.owner = {.kind = choice.request.owner, .uid = user.uid, .process = user.process};
+    lease.owner = {
+        .kind = choice.request.owner, .uid = user.uid, .process = user.process, .connection = 0};
+    if (lease.owner.kind == OwnerKind::connection)
+        lease.owner.connection =
+            choice.request.connection != 0 ? choice.request.connection : lease.id;
     lease.hand_off = choice.request.hand_off;
     lease.since = now;
     std::size_t position = 0;
@@ -302,6 +315,9 @@ Result<> Broker::settle(LeaseId id, std::vector<LentNode> nodes,
     if (it == leases_.end())
         return fail(Code::lost, fmt::format("hand over lease {}", id), std::to_string(id),
                     "it ended while it was being prepared");
+    // What the owner would get is nobody's, or the next owner's by now.
+    for (const LeasedFunction& function : it->second.functions)
+        if (function.lost) return function_lost(it->second, function);
     Lease settled = it->second;
     settled.settled = true;
     settled.nodes = std::move(nodes);
@@ -321,6 +337,7 @@ Result<> Broker::transfer(LeaseId id, const ProcessId& process) {
                     "there is no such lease", "vfbroker leases");
     Lease transferred = it->second;
     transferred.owner.kind = OwnerKind::process;
+    transferred.owner.connection = 0;
     transferred.owner.process = process;
     VFB_CHECK(store_.put_owner(transferred));
     it->second = std::move(transferred);
@@ -334,12 +351,14 @@ Result<> Broker::keep(LeaseId id) {
                     "it has ended meanwhile");
     Lease kept = it->second;
     kept.owner.kind = OwnerKind::guest;
+    kept.owner.connection = 0;
     VFB_CHECK(store_.put_owner(kept));
     it->second = std::move(kept);
     return {};
 }
 
-Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
+Result<const Lease*> Broker::find_to_end(LeaseId id,
+                                         std::optional<std::uint64_t> generation) const {
     const auto it = leases_.find(id);
     const std::string operation = fmt::format("release lease {}", id);
     if (it == leases_.end())
@@ -351,9 +370,13 @@ Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
                     fmt::format("generation {} has ended; the lease is of generation {}",
                                 *generation, it->second.functions.front().generation),
                     "vfbroker leases");
+    return &it->second;
+}
+
+Result<Lease> Broker::end(LeaseId id, std::optional<std::uint64_t> generation) {
+    VFB_CHECK(find_to_end(id, generation));
     VFB_CHECK(store_.remove_lease(id));
-    Lease lease = std::move(it->second);
-    leases_.erase(it);
+    Lease lease = std::move(leases_.extract(id).mapped());
     for (const LeasedFunction& function : lease.functions) {
         Slot* s = slot(function.slot);
         if (s == nullptr || s->lease != id) continue;

@@ -11,7 +11,7 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersion = 5;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE slot(pf TEXT, idx INTEGER, generation INTEGER NOT NULL,
@@ -26,7 +26,8 @@ CREATE TABLE resize(pf TEXT PRIMARY KEY, vfs_from INTEGER NOT NULL, vfs_to INTEG
                 settled INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE lease(id INTEGER PRIMARY KEY AUTOINCREMENT, pool TEXT NOT NULL, guest TEXT NOT NULL,
                    backend TEXT NOT NULL, owner TEXT NOT NULL, uid INTEGER NOT NULL,
-                   pid INTEGER NOT NULL, start_time INTEGER NOT NULL, hand_off TEXT NOT NULL,
+                   pid INTEGER NOT NULL, start_time INTEGER NOT NULL,
+                   connection INTEGER NOT NULL, hand_off TEXT NOT NULL,
                    since INTEGER NOT NULL, settled INTEGER NOT NULL);
 CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    position INTEGER, pf TEXT NOT NULL, idx INTEGER NOT NULL,
@@ -38,7 +39,7 @@ CREATE TABLE lease_function(lease INTEGER NOT NULL REFERENCES lease(id) ON DELET
 CREATE TABLE lease_node(lease INTEGER NOT NULL REFERENCES lease(id) ON DELETE CASCADE,
                    path TEXT, uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
                    PRIMARY KEY(lease, path)) WITHOUT ROWID;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 )";
 
 void bind_attributes(Statement& s, const nic::VfAttributes& a) {
@@ -150,12 +151,12 @@ void Store::Impl::prepare() {
     begin.emplace(d, "BEGIN IMMEDIATE");
     commit.emplace(d, "COMMIT");
     rollback.emplace(d, "ROLLBACK");
-    put_lease.emplace(d, "INSERT INTO lease VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+    put_lease.emplace(d, "INSERT INTO lease VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
     put_function.emplace(
         d, "INSERT INTO lease_function VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     put_node.emplace(d, "INSERT INTO lease_node VALUES(?,?,?,?,?)");
     settle.emplace(d, "UPDATE lease SET settled=? WHERE id=?");
-    put_owner.emplace(d, "UPDATE lease SET owner=?,pid=?,start_time=? WHERE id=?");
+    put_owner.emplace(d, "UPDATE lease SET owner=?,pid=?,start_time=?,connection=? WHERE id=?");
     update_function.emplace(d,
                             "UPDATE lease_function SET lost=?,mac=?,vlan=?,qos=?,vlan_protocol=?,"
                             "spoof_check=?,trust=?,min_tx_rate=?,max_tx_rate=?,link_state=?,"
@@ -220,6 +221,7 @@ Result<> Store::Impl::write_lease(const Lease& l) {
                   .bind(std::int64_t{l.owner.uid})
                   .bind(std::int64_t{l.owner.process.pid})
                   .bind(static_cast<std::int64_t>(l.owner.process.start_time))
+                  .bind(l.owner.connection)
                   .bind(to_string(l.hand_off))
                   .bind(l.since)
                   .bind(std::int64_t{l.settled})
@@ -271,6 +273,7 @@ Result<> Store::put_owner(const Lease& lease) {
         .bind(to_string(lease.owner.kind))
         .bind(std::int64_t{lease.owner.process.pid})
         .bind(static_cast<std::int64_t>(lease.owner.process.start_time))
+        .bind(lease.owner.connection)
         .bind(lease.id)
         .run();
 }
@@ -380,7 +383,7 @@ Result<> Store::Impl::read_nodes(Lease& lease) {
 Result<std::vector<Lease>> Store::leases() {
     std::vector<Lease> leases;
     Statement s(impl_->db.get(),
-                "SELECT id,pool,guest,backend,owner,uid,pid,start_time,hand_off,"
+                "SELECT id,pool,guest,backend,owner,uid,pid,start_time,connection,hand_off,"
                 "since,settled FROM lease ORDER BY id");
     for (s.start();;) {
         VFB_TRY(const bool row, s.step());
@@ -394,6 +397,7 @@ Result<std::vector<Lease>> Store::leases() {
         l.owner.uid = static_cast<uid_t>(s.number());
         l.owner.process.pid = static_cast<pid_t>(s.number());
         l.owner.process.start_time = static_cast<std::uint64_t>(s.number());
+        l.owner.connection = s.number();
         const auto hand_off = hand_off_from_string(s.text());
         l.since = s.number();
         l.settled = s.number() != 0;

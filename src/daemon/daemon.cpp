@@ -75,7 +75,12 @@ Result<> Daemon::start() {
     broker_.configure(std::move(config));
     wire();
     VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
-    leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
+    const auto waiting =
+        leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
+    for (const std::uint64_t session : waiting)
+        server_.refuse(session, fail(Code::lost, "lease", "vfbrokerd",
+                                     "vfbrokerd was restarted in the middle of it", "ask again")
+                                    .error());
     if (root_.is_host()) VFB_CHECK(drift_.start());
     VFB_CHECK(world_.start([this](const Result<>& result) { on_inventory(result); }));
     VFB_TRY(ready_deadline_, loop_->after(kReadyTimeout, [this] {
@@ -85,6 +90,7 @@ Result<> Daemon::start() {
     for (const int signal : {SIGTERM, SIGINT}) {
         VFB_TRY(auto source, loop_->on_signal(signal, [this] {
             (void)sd_notify(0, "STOPPING=1");
+            leasing_.refuse_waiting();
             loop_->stop(0);
         }));
         signals_.push_back(std::move(source));
@@ -114,6 +120,7 @@ void Daemon::wire() {
         watchers_.connection_closed(session);
         lease_watchers_.connection_closed(session);
     });
+    server_.on_flushed([this] { lease_watchers_.changed(); });
     hardware_.on_wrong_number([this](const std::string& pf, unsigned wanted) {
         resizer_.resize(pf, wanted, {}, [](const Result<>& done) {
             if (!done) log_error(done.error(), Level::warning);

@@ -39,12 +39,12 @@ void FdStore::remove(const std::string& name) const {
     (void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name.c_str());
 }
 
-std::string FdStore::connection_name(broker::LeaseId id) {
-    return fmt::format("lease-{}-connection", id);
+std::string FdStore::connection_name(broker::LeaseId connection) {
+    return fmt::format("connection-{}", connection);
 }
 
-std::string FdStore::process_name(broker::LeaseId id) {
-    return fmt::format("lease-{}-process", id);
+std::string FdStore::process_name(broker::LeaseId lease) {
+    return fmt::format("lease-{}-process", lease);
 }
 
 }  // namespace vfb::daemon

@@ -26,8 +26,9 @@ public:
     void put(const std::string& name, int fd) const;
     void remove(const std::string& name) const;
 
-    static std::string connection_name(broker::LeaseId id);
-    static std::string process_name(broker::LeaseId id);
+    // A descriptor is kept once: all leases of one connection share its name (Owner::connection).
+    static std::string connection_name(broker::LeaseId connection);
+    static std::string process_name(broker::LeaseId lease);
 
 private:
     UniqueFd listener_;

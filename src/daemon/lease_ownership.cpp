@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <set>
 
 #include "leasing.hpp"
 #include "log.hpp"
@@ -17,6 +18,8 @@ using broker::LeaseId;
 using broker::LentNode;
 using broker::OwnerKind;
 
+constexpr std::chrono::seconds kAgain{1};
+
 std::string keep_operation(LeaseId id) {
     return fmt::format("keep lease {}", id);
 }
@@ -28,7 +31,9 @@ Result<> Leasing::watch_owner(LeaseId id, std::uint64_t session, int connection_
     if (lease.owner.kind == OwnerKind::guest) return {};
     if (lease.owner.kind == OwnerKind::connection) {
         watches_[id].session = session;
-        fd_store_.put(FdStore::connection_name(id), connection_fd);
+        const LeaseId connection = lease.owner.connection;
+        if (connections_.emplace(session, connection).second)
+            fd_store_.put(FdStore::connection_name(connection), connection_fd);
         return {};
     }
     VFB_TRY(auto pidfd, open_pidfd(root_.proc(), lease.owner.process));
@@ -45,30 +50,58 @@ Result<> Leasing::watch_process(LeaseId id, UniqueFd pidfd) {
 }
 
 void Leasing::owner_gone(LeaseId id, const std::string& how) {
-    auto ended = broker_.end(id);
-    if (!ended) {
-        log_error(ended.error());
-        watches_.erase(id);
-        return;
-    }
-    log(Level::info, "lease {} ended: {}", id, how);
-    take_back(*ended, how);
+    watches_.erase(id);
+    end_at_last(id, how);
+}
+
+void Leasing::end_at_last(LeaseId id, const std::string& how) {
+    unended_.erase(id);
+    if (broker_.find_lease(id) == nullptr) return;
+    const auto ended = end(id, {}, how);
+    if (ended) return;
+    // The disk is full, most likely: that ends without an event.
+    log_error(ended.error());
+    if (auto again = loop_.after(kAgain, [this, id, how] { end_at_last(id, how); }))
+        unended_[id] = std::move(*again);
+}
+
+Result<> Leasing::end(LeaseId id, std::optional<std::uint64_t> generation, const std::string& how) {
+    VFB_TRY(const Lease* lease, broker_.find_to_end(id, generation));
+    // First: what is forgotten before it is taken back stays its user's for ever after a crash.
+    take_back_nodes(*lease);
+    VFB_TRY(const auto ended, broker_.end(id, generation));
+    if (ended.settled) log(Level::info, "lease {} ended: {}", id, how);
+    take_back(ended, how);
+    return {};
 }
 
 void Leasing::take_back(const Lease& lease, const std::string& how) {
     watches_.erase(lease.id);
-    if (lease.owner.kind == OwnerKind::connection)
-        fd_store_.remove(FdStore::connection_name(lease.id));
+    if (lease.owner.kind == OwnerKind::connection) forget_connection(lease.owner.connection);
     if (lease.owner.kind == OwnerKind::process) fd_store_.remove(FdStore::process_name(lease.id));
-    take_back_nodes(lease.nodes);
     for (const auto& function : lease.functions)
         if (!function.lost) hardware_.scrubber().scrub(function.slot);
     if (on_end_) on_end_(lease, how);
 }
 
-void Leasing::take_back_nodes(const std::vector<LentNode>& nodes) {
-    for (const LentNode& node : nodes) {
-        if (!root_.dev().exists(node.path)) continue;  // its group is gone, and the node with it
+void Leasing::forget_connection(LeaseId connection) {
+    for (const auto& [id, lease] : broker_.leases())
+        if (lease.owner.connection == connection) return;
+    std::erase_if(connections_, [&](const auto& entry) { return entry.second == connection; });
+    fd_store_.remove(FdStore::connection_name(connection));
+}
+
+// Group numbers are used again: the node of a function that was lost may be the next owner's.
+void Leasing::take_back_nodes(const Lease& lease) {
+    const auto is_ours = [&](const LentNode& node) {
+        return std::ranges::any_of(lease.functions, [&](const broker::LeasedFunction& function) {
+            if (function.lost) return false;
+            const auto nodes = vfio::find_nodes(root_, function.address);
+            return nodes && nodes->group == node.path;
+        });
+    };
+    for (const LentNode& node : lease.nodes) {
+        if (!root_.dev().exists(node.path) || !is_ours(node)) continue;
         if (auto done = root_.dev().set_owner(node.path, node.original); !done)
             log_error(done.error());
     }
@@ -99,11 +132,7 @@ Result<const Lease*> Leasing::find_settled(LeaseId id, const broker::Caller& cal
 Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
                           const broker::Caller& caller) {
     VFB_CHECK(find_settled(id, caller, fmt::format("release lease {}", id)));
-    VFB_TRY(const auto ended, broker_.end(id, generation));
-    const std::string how = fmt::format("released by uid {}", caller.uid);
-    log(Level::info, "lease {} ended: {}", id, how);
-    take_back(ended, how);
-    return {};
+    return end(id, generation, fmt::format("released by uid {}", caller.uid));
 }
 
 Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
@@ -118,8 +147,9 @@ Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
     if (before == OwnerKind::process && process == lease->owner.process) return {};
     // A process that has ended owns nothing: the lease stays its owner's.
     VFB_TRY(auto pidfd, open_pidfd(root_.proc(), process));
+    const LeaseId connection = lease->owner.connection;
     VFB_CHECK(broker_.transfer(id, process));
-    if (before == OwnerKind::connection) fd_store_.remove(FdStore::connection_name(id));
+    if (before == OwnerKind::connection) forget_connection(connection);
     if (before == OwnerKind::process) fd_store_.remove(FdStore::process_name(id));
     fd_store_.put(FdStore::process_name(id), pidfd.get());
     watches_.erase(id);
@@ -170,9 +200,10 @@ Result<> Leasing::keep_now(LeaseId id, std::uint64_t session) {
         return fail(Code::busy, keep_operation(id), std::to_string(id),
                     "its network interface is in the host's network namespace",
                     "move it into the guest's first; if that was done, that namespace has ended");
+    const LeaseId connection = lease->owner.connection;
     VFB_CHECK(broker_.keep(id));
     watches_.erase(id);
-    fd_store_.remove(FdStore::connection_name(id));
+    forget_connection(connection);
     log(Level::info, "lease {} is kept for {}", id, lease->guest);
     return {};
 }
@@ -192,35 +223,51 @@ void Leasing::end_returned(const pci::Address& address) {
     if (slot != nullptr && slot->lease) end_returned();
 }
 
-void Leasing::adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {
+std::vector<std::uint64_t> Leasing::adopt(
+    const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {
     std::vector<LeaseId> ids;
-    for (const auto& [id, lease] : broker_.leases()) ids.push_back(id);
+    std::set<LeaseId> interrupted;  // connections on which a lease was on its way
+    for (const auto& [id, lease] : broker_.leases()) {
+        ids.push_back(id);
+        if (!lease.settled && lease.owner.connection != 0)
+            interrupted.insert(lease.owner.connection);
+    }
     for (const LeaseId id : ids) {
         const Lease& lease = *broker_.find_lease(id);
-        if (!lease.settled) {
+        if (!lease.settled)
             owner_gone(id, "it had not been handed over when vfbrokerd ended");
-            continue;
-        }
-        switch (lease.owner.kind) {
-            case OwnerKind::guest:
-                continue;
-            case OwnerKind::process: {
-                auto pidfd = open_pidfd(root_.proc(), lease.owner.process);
-                if (!pidfd || !watch_process(id, std::move(*pidfd)))
-                    owner_gone(id, "its process ended while vfbrokerd was not running");
-                continue;
-            }
-            case OwnerKind::connection: {
-                UniqueFd fd = fd_store_.take(FdStore::connection_name(id));
-                const auto session = fd ? adopt_connection(std::move(fd)) : std::nullopt;
-                if (session)
-                    watches_[id].session = session;
-                else
-                    owner_gone(id, "its connection did not outlive the last vfbrokerd");
-                continue;
-            }
-        }
+        else if (lease.owner.kind == OwnerKind::process)
+            adopt_process(lease);
+        else if (lease.owner.kind == OwnerKind::connection)
+            adopt_connection_of(lease, adopt_connection);
     }
+    std::vector<std::uint64_t> waiting;
+    for (const auto& [session, connection] : connections_)
+        if (interrupted.contains(connection)) waiting.push_back(session);
+    return waiting;
+}
+
+void Leasing::adopt_process(const Lease& lease) {
+    const LeaseId id = lease.id;
+    auto pidfd = open_pidfd(root_.proc(), lease.owner.process);
+    if (!pidfd || !watch_process(id, std::move(*pidfd)))
+        owner_gone(id, "its process ended while vfbrokerd was not running");
+}
+
+void Leasing::adopt_connection_of(
+    const Lease& lease,
+    const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection) {
+    const LeaseId connection = lease.owner.connection;
+    const auto known =
+        std::ranges::find(connections_, connection, [](const auto& entry) { return entry.second; });
+    std::optional<std::uint64_t> session;
+    if (known != connections_.end())
+        session = known->first;
+    else if (UniqueFd fd = fd_store_.take(FdStore::connection_name(connection)))
+        session = adopt_connection(std::move(fd));
+    if (!session) return owner_gone(lease.id, "its connection did not outlive the last vfbrokerd");
+    connections_[*session] = connection;
+    watches_[lease.id].session = session;
 }
 
 }  // namespace vfb::daemon

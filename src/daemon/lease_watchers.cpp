@@ -58,8 +58,9 @@ bool LeaseWatchers::tell(Watching& watching) const {
         return true;
     }
     if (states == watching.told) return false;
-    watching.told = states;
-    watching.request.progress(dump(proto::make_reply({{"leases", std::move(states)}}, true)));
+    // One that does not read is told how things are by then: see Server::on_flushed().
+    if (watching.request.progress(dump(proto::make_reply({{"leases", states}}, true))))
+        watching.told = std::move(states);
     return false;
 }
 

@@ -74,8 +74,23 @@ void Leasing::serve_waiting() {
     }
 }
 
+void Leasing::refuse_waiting() {
+    const auto restarting = [](const std::string& pool) {
+        return fail(Code::lost, "lease from pool " + pool, pool, "vfbrokerd is being restarted",
+                    "ask again");
+    };
+    for (const auto& waiting : waiting_) waiting.reply(restarting(waiting.request.pool));
+    waiting_.clear();
+    // Their functions are scrubbed by the next daemon, which answers for those that it finds.
+    for (const auto& g : granting_)
+        if (broker_.end(g->id) && !g->cancelled) g->reply(restarting(g->choice.request.pool));
+    granting_.clear();
+}
+
 Result<> Leasing::try_grant(Waiting& waiting) {
     VFB_TRY(auto choice, broker_.choose(waiting.request, waiting.caller, hardware_.support()));
+    const auto connection = connections_.find(waiting.session);
+    if (connection != connections_.end()) choice.request.connection = connection->second;
     VFB_TRY(const LeaseId id, broker_.begin(choice, waiting.caller, ::time(nullptr)));
     auto granting = std::make_shared<Granting>();
     granting->session = waiting.session;
@@ -148,6 +163,13 @@ void Leasing::attributes_written(const GrantingPtr& g) {
 void Leasing::open_descriptors(const GrantingPtr& g) {
     const Lease* lease = broker_.find_lease(g->id);
     if (lease == nullptr || g->cancelled) return abort(g, {});
+    // At its address may be another one by now.
+    if (const auto lost = std::ranges::find(lease->functions, true, &broker::LeasedFunction::lost);
+        lost != lease->functions.end())
+        return abort(g,
+                     fail(Code::lost, fmt::format("lease {}", lost->address), lost->address.str(),
+                          "it went away while it was being prepared", "lease again")
+                         .error());
     g->granted.id = g->id;
     g->granted.devices.resize(lease->functions.size());
     g->granted.nodes.resize(lease->functions.size());
@@ -306,14 +328,14 @@ Result<> Leasing::raise_memory_lock(const Granting& g) const {
 }
 
 // Takes back what is there already; a lease that was never handed over was never used, but its VF
-// may hold half of the attributes, so it is scrubbed like any other.
+// may hold half of the attributes, so it is scrubbed like any other: once its descriptors are
+// closed, which until then would be in the way.
 void Leasing::abort(const GrantingPtr& g, Error error) {
     granting_.remove(g);
-    if (auto ended = broker_.end(g->id)) {
-        watches_.erase(g->id);
-        take_back(*ended, "it could not be handed over");
-    }
-    if (!g->cancelled) g->reply(std::unexpected(std::move(error)));
+    closer_.close(std::move(g->granted.descriptors), [this, g, error = std::move(error)]() mutable {
+        end_at_last(g->id, "it could not be handed over");
+        if (!g->cancelled) g->reply(std::unexpected(std::move(error)));
+    });
 }
 
 }  // namespace vfb::daemon

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "broker/broker.hpp"
+#include "closer.hpp"
 #include "fd_store.hpp"
 #include "hardware.hpp"
 
@@ -39,7 +40,8 @@ public:
           world_(world),
           broker_(broker),
           hardware_(hardware),
-          fd_store_(fd_store) {}
+          fd_store_(fd_store),
+          closer_(loop) {}
 
     using Reply = std::function<void(Result<Granted>)>;
     // `session` identifies the connection, for OwnerKind::connection. `wait`: how long to wait for
@@ -62,13 +64,17 @@ public:
     void end_returned();
     void end_returned(const pci::Address& address);
     // After a restart: watches the owners that live, ends the leases of those that do not.
-    // `adopt_connection` makes a session of a stored connection and returns its number.
-    void adopt(const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
+    // `adopt_connection` makes a session of a stored connection and returns its number. Returned
+    // are the sessions that wait for a lease which the last daemon was about to hand over.
+    std::vector<std::uint64_t> adopt(
+        const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
     // A lease has ended, in the way that `how` says, and its functions are on their way back.
     using OnEnd = std::function<void(const broker::Lease& lease, const std::string& how)>;
     void on_end(OnEnd callback) { on_end_ = std::move(callback); }
     // A slot changed: somebody may be waiting for it.
     void serve_waiting();
+    // This daemon ends: who waits for a lease is told so, as their connections may outlive it.
+    void refuse_waiting();
 
 private:
     struct Waiting {
@@ -125,8 +131,18 @@ private:
     Result<> watch_owner(broker::LeaseId id, std::uint64_t session, int connection_fd);
     Result<> watch_process(broker::LeaseId id, UniqueFd pidfd);
     void owner_gone(broker::LeaseId id, const std::string& how);
+    // Ends one whose owner has gone, and when the store cannot be written tries again until it is.
+    void end_at_last(broker::LeaseId id, const std::string& how);
+    Result<> end(broker::LeaseId id, std::optional<std::uint64_t> generation,
+                 const std::string& how);
     void take_back(const broker::Lease& lease, const std::string& how);
-    void take_back_nodes(const std::vector<broker::LentNode>& nodes);
+    void take_back_nodes(const broker::Lease& lease);
+    void adopt_process(const broker::Lease& lease);
+    void adopt_connection_of(
+        const broker::Lease& lease,
+        const std::function<std::optional<std::uint64_t>(UniqueFd)>& adopt_connection);
+    // The connection of a lease that is not its owner any more.
+    void forget_connection(broker::LeaseId connection);
 
     EventLoop& loop_;
     const SysRoot& root_;
@@ -137,6 +153,10 @@ private:
     std::list<Waiting> waiting_;
     std::list<GrantingPtr> granting_;
     std::map<broker::LeaseId, Watch> watches_;
+    // By session: what its leases have as Owner::connection, while it has some.
+    std::map<std::uint64_t, broker::LeaseId> connections_;
+    std::map<broker::LeaseId, Source> unended_;  // to be ended as soon as the store can be written
+    Closer closer_;
     OnEnd on_end_;
 };
 

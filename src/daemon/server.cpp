@@ -116,8 +116,10 @@ void Server::on_io(std::uint64_t id, std::uint32_t events) {
     const auto it = sessions_.find(id);
     if (it == sessions_.end() || it->second->closing) return;
     Session& session = *it->second;
-    if ((events & EPOLLOUT) != 0)
+    if ((events & EPOLLOUT) != 0) {
         if (auto flushed = session.connection.flush(); !flushed) return close(id, flushed.error());
+        if (on_flushed_ && !session.connection.wants_write()) on_flushed_();
+    }
     // Nothing is read while a call is under way, but a peer that hangs up is noticed: EPOLLHUP
     // comes whatever is asked for. One that only says that it will send no more still gets its
     // reply.
@@ -146,10 +148,10 @@ void Server::next_call(Session& session) {
     if (!call) return close(session.id, call.error());
     session.busy = true;
     update_events(session);
-    std::function<void(proto::Text)> progress;
+    std::function<bool(proto::Text)> progress;
     if (call->more)
         progress = [this, id = session.id](proto::Text body) {
-            send_progress(id, std::move(body));
+            return send_progress(id, std::move(body));
         };
     handler_({.session = session.id,
               .connection_fd = session.connection.fd(),
@@ -163,16 +165,25 @@ void Server::next_call(Session& session) {
               .progress = std::move(progress)});
 }
 
-void Server::send_progress(std::uint64_t id, proto::Text body) {
+bool Server::send_progress(std::uint64_t id, proto::Text body) {
     const auto it = sessions_.find(id);
-    // One that does not read gets its reply, when it reads.
-    if (it == sessions_.end() || it->second->closing || it->second->connection.wants_write())
-        return;
+    if (it == sessions_.end() || it->second->closing) return true;  // nobody to tell
+    if (it->second->connection.wants_write()) return false;
     Session& session = *it->second;
     if (auto sent = session.connection.send_text(std::move(body), {}); !sent)
-        return close(id, sent.error());
-    if (auto flushed = session.connection.flush(); !flushed) return close(id, flushed.error());
-    update_events(session);
+        close(id, sent.error());
+    else if (auto flushed = session.connection.flush(); !flushed)
+        close(id, flushed.error());
+    else
+        update_events(session);
+    return true;
+}
+
+void Server::refuse(std::uint64_t session, const Error& error) {
+    send(session,
+         std::make_shared<const std::string>(
+             proto::make_error(proto::kFailed, proto::to_json(error)).dump()),
+         {}, false);
 }
 
 void Server::send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors,

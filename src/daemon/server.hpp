@@ -25,7 +25,8 @@ struct Request {
     // Body of the reply (make_reply, make_error, or serialised) and its descriptors.
     std::function<void(proto::Text body, std::vector<UniqueFd> descriptors)> reply;
     // Before the reply, any number of times; empty unless the caller asked for more (varlink).
-    std::function<void(proto::Text body)> progress;
+    // False: the caller has not read what it was sent before, and on_flushed() tells when it has.
+    std::function<bool(proto::Text body)> progress;
 };
 
 class Server {
@@ -41,10 +42,15 @@ public:
         on_closed_ = std::move(callback);
     }
 
+    // A peer that had not read has read everything.
+    void on_flushed(std::function<void()> callback) { on_flushed_ = std::move(callback); }
+
     // Makes the socket, or takes the one that systemd made.
     Result<> listen(const std::string& path, UniqueFd activated);
     // A connection that systemd kept over a restart; nullopt when its peer is gone.
     std::optional<std::uint64_t> adopt(UniqueFd socket);
+    // Answers a call that an earlier daemon read from an adopted connection.
+    void refuse(std::uint64_t session, const Error& error);
 
 private:
     struct Session;
@@ -52,7 +58,7 @@ private:
     Result<std::uint64_t> add(UniqueFd socket);
     void on_io(std::uint64_t id, std::uint32_t events);
     void next_call(Session& session);
-    void send_progress(std::uint64_t id, proto::Text body);
+    bool send_progress(std::uint64_t id, proto::Text body);
     void send(std::uint64_t id, proto::Text body, std::vector<UniqueFd> descriptors, bool oneway);
     void update_events(Session& session);
     void close(std::uint64_t id, const std::optional<Error>& why);
@@ -67,6 +73,7 @@ private:
     std::map<uid_t, unsigned> per_user_;
     Handler handler_;
     std::function<void(std::uint64_t)> on_closed_;
+    std::function<void()> on_flushed_;
 };
 
 }  // namespace vfb::daemon

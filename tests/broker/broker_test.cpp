@@ -112,6 +112,15 @@ TEST_F(BrokerTest, ALeaseForAnotherProcessIsThatProcesss) {
     EXPECT_EQ(broker->transfer(*id + 1, request.user->process).error().code, Code::not_found);
 }
 
+TEST_F(BrokerTest, WhatWasLostOnTheWayIsNotHandedOver) {
+    const LeaseId id = take(kUser, 2);
+    ASSERT_TRUE(broker->lose(key(1), fail(Code::lost, "use it", {}, "it was removed").error()));
+    const auto settled = broker->settle(id, {}, {});
+    ASSERT_FALSE(settled);
+    EXPECT_EQ(settled.error().code, Code::lost);
+    EXPECT_FALSE(broker->find_lease(id)->settled);
+}
+
 TEST_F(BrokerTest, EndedLeaseCannotEndAgain) {
     const LeaseId id = take(kUser);
     ASSERT_TRUE(broker->end(id));
@@ -654,6 +663,34 @@ TEST(BrokerRestart, PromisesAreKept) {
     const auto next = broker->begin(*broker->choose(request, kUser, kBoth), kUser, 78);
     EXPECT_GT(*next, id);
     EXPECT_EQ(broker->find({"uplink", 0})->generation, 2U);
+}
+
+TEST(BrokerRestart, LeasesOfOneConnectionKnowEachOther) {
+    const std::string path = testing::TempDir() + "/connections.db";
+    std::remove(path.c_str());
+    const auto config = parse_config(kConfig, "test.toml");
+    LeaseRequest request;
+    request.pool = "guests";
+    std::vector<LeaseId> ids;
+    {
+        auto broker = Broker::open(*Store::open(path), 1 << 30);
+        ASSERT_TRUE(broker);
+        broker->configure(*config);
+        for (std::uint16_t i = 0; i < 3; ++i) {
+            broker->locate({"uplink", i}, vf(i), 20U + i, 0);
+            broker->mark_clean({"uplink", i}, {});
+            if (i == 1) request.connection = ids.front();
+            if (i == 2) request.owner = OwnerKind::process;
+            ids.push_back(*broker->begin(*broker->choose(request, kRoot, kBoth), kRoot, 77));
+        }
+        ASSERT_TRUE(broker->end(ids[0]));
+    }
+    auto broker = Broker::open(*Store::open(path), 1 << 30);
+    ASSERT_TRUE(broker);
+    EXPECT_EQ(broker->find_lease(ids[1])->owner.connection, ids[0]);
+    EXPECT_EQ(broker->find_lease(ids[2])->owner.connection, 0);
+    ASSERT_TRUE(broker->keep(ids[1]));
+    EXPECT_EQ(broker->find_lease(ids[1])->owner.connection, 0);
 }
 
 TEST(Store, RefusesWhatIsNotItsOwn) {

@@ -57,7 +57,17 @@ protected:
         request.reply = [this](const proto::Text& body, const std::vector<UniqueFd>&) {
             said.push_back(Json::parse(*body));
         };
-        request.progress = [this](const proto::Text& body) { said.push_back(Json::parse(*body)); };
+        request.progress = [this](const proto::Text& body) {
+            if (reads) {
+                said.push_back(Json::parse(*body));
+                if (stop_when_told) loop->stop(0);
+                return true;
+            }
+            // It does now, and the server says so.
+            reads = true;
+            watchers.changed();
+            return false;
+        };
         return request;
     }
     void watch(const broker::Caller& caller = kUser, std::uint64_t generation = 1) {
@@ -86,6 +96,8 @@ protected:
     broker::LeaseId lease = 0;
     std::vector<Json> said;
     bool continues = false;
+    bool reads = true;  // the peer, what it is sent
+    bool stop_when_told = false;
 };
 
 TEST_F(LeaseWatchersTest, TellsHowItStandsAtOnce) {
@@ -162,6 +174,18 @@ TEST_F(LeaseWatchersTest, LeasesThatAreNotTheCallersHaveEnded) {
     }
     watch(kRoot);
     EXPECT_TRUE(said_now()["ended"].is_null());
+}
+
+TEST_F(LeaseWatchersTest, OneThatDidNotReadIsToldWhenItDoes) {
+    watch();
+    said_now();
+    reads = false;
+    stop_when_told = true;
+    watchers.leaving(vf(0));
+    const auto deadline = loop->after(std::chrono::seconds(30), [this] { loop->stop(1); });
+    EXPECT_EQ(loop->run(), 0);
+    EXPECT_EQ(said_now()["returnReason"],
+              "the kernel is taking 0000:01:10.0 away, and waits until it is closed");
 }
 
 TEST_F(LeaseWatchersTest, NobodyIsToldAfterHangingUp) {

@@ -99,6 +99,31 @@ class Report(machine.Test):
         vfbroker("apply", "--yes")
         self.assertEqual((vfs(), self.pool()["clean"]), (4, 4))
 
+    def test_a_late_end_takes_nothing_from_the_next_owner(self):
+        """Group numbers are used again: what was lent of a VF that is gone may be another's."""
+        self.wait_for_clean(4)
+
+        def lend(uid):
+            peer = machine.Peer(uid)
+            address = machine.vf_address(0)
+            return peer, peer.lease(handOff="node", functions=[address], guest="web")
+        first, lease = lend(machine.ALICE)
+        node = pathlib.Path(lease["functions"][0]["node"])
+        self.assertEqual(node.stat().st_uid, machine.ALICE)
+        (DEVICE / "sriov_numvfs").write_text("0")
+        wait_for("it is lost", lambda: vfbroker_json("leases")["leases"][0]["functions"][0]["lost"])
+        vfbroker("apply", "--yes")
+        self.wait_for_clean(4)
+        second, again = lend(machine.BOB)
+        if again["functions"][0]["node"] != str(node):
+            self.fail("the group has another number: this test shows nothing any more")
+        first.close()
+        wait_for("the first lease has ended", lambda: len(vfbroker_json("leases")["leases"]) == 1)
+        self.assertEqual(node.stat().st_uid, machine.BOB)
+        second.close()
+        self.wait_for_clean(4)
+        self.assertEqual(node.stat().st_uid, 0)
+
     def test_surprise_removal_in_the_middle_of_apply(self):
         self.wait_for_clean(4)
         self.daemon.configure(machine.CONFIG.format(vfs=6))
@@ -123,6 +148,12 @@ class Report(machine.Test):
         self.daemon.start()
         self.wait_for_clean(4)
         kept = vfbroker_json("lease", "guests", "--guest", "kept")["lease"]
+        owner = subprocess.Popen(["vfbroker", "run", "guests", "--", "sh", "-c",
+                                  "echo started; exec sleep 1000", "sh", "{}"],
+                                 stdout=subprocess.PIPE, text=True)
+        self.assertEqual(owner.stdout.readline(), "started\n")
+        self.addCleanup(owner.wait)
+        self.addCleanup(owner.kill)
         filler = pathlib.Path("/run/vfbroker/filler")
         with open(filler, "wb", buffering=0) as full, self.assertRaises(OSError):
             while True:
@@ -138,12 +169,18 @@ class Report(machine.Test):
             if ended.returncode:
                 refused = ended
                 break
-            self.wait_for_clean(3)
+            self.wait_for_clean(2)
         self.assertIsNotNone(refused)
         self.assertIn("state database", refused.stderr)
         self.assertTrue(self.daemon.alive())
         self.assertIn(kept["id"], [lease["id"] for lease in vfbroker_json("leases")["leases"]])
+        # What ends now, ends as soon as that can be written.
+        owner.kill()
+        self.daemon.wait_for_log("cannot .*state database")
+        self.assertIn(owner.pid, [lease["pid"] for lease in vfbroker_json("leases")["leases"]])
         filler.unlink()
+        wait_for("that lease ends", lambda: owner.pid not in [
+            lease["pid"] for lease in vfbroker_json("leases")["leases"]])
         for lease in vfbroker_json("leases")["leases"]:
             vfbroker("release", lease["id"])
         self.wait_for_clean(4)

@@ -99,6 +99,43 @@ class Units(unittest.TestCase):
         peer.close()
         self.wait_for_clean(4)
 
+    def crash(self):
+        before = self.main_pid()
+        os.kill(before, signal.SIGKILL)
+        wait_for("systemd starts it again", lambda: self.main_pid() not in (0, before))
+        wait_for("it answers", lambda: vfbroker("status", status=None).returncode == 0)
+
+    def test_4_nor_one_with_several_leases(self):
+        peer = Peer()
+        leases = [peer.lease() for _ in range(3)]
+        # What came first is not what the connection hangs on.
+        peer.call("Release", lease=leases[0]["id"])
+        self.crash()
+        self.assertEqual([entry["id"] for entry in vfbroker_json("leases")["leases"]],
+                         [lease["id"] for lease in leases[1:]])
+        leases.append(peer.lease())
+        self.crash()
+        for lease in leases[1:]:
+            self.assertNotIn("error", peer.call("Release", lease=lease["id"]))
+        peer.close()
+        self.wait_for_clean(4)
+
+    def test_4_who_waits_is_told_of_a_restart(self):
+        others = vfbroker_json("lease", "guests", "--guest", "web", "--count", "3")["lease"]
+        peer = Peer()
+        lease = peer.lease()
+        peer.send("io.vfbroker.Lease", {"pool": "guests", "waitSeconds": 600})
+        # It is read before the next call of another connection is answered.
+        vfbroker("status")
+        run("systemctl", "restart", "vfbrokerd")
+        reply = peer.receive()
+        self.assertEqual(reply["parameters"]["code"], "lost")
+        self.assertIn("vfbrokerd is being restarted", reply["parameters"]["message"])
+        self.assertNotIn("error", peer.call("Release", lease=lease["id"]))
+        peer.close()
+        vfbroker("release", others["id"])
+        self.wait_for_clean(4)
+
     def test_5_container_specifications_come_with_the_daemon(self):
         spec = pathlib.Path("/var/run/cdi/vfbroker-guests.json")
         run("systemctl", "enable", "--now", "vfbroker-cdi")

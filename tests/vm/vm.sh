@@ -86,6 +86,9 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# Under TCG a one-shot timer of the local APIC is lost now and then, and with it everything that
+# sleeps: the periodic tick recovers by itself. So it is for guests inside.
+periodic='nohz=off highres=off'
 # What a boot under emulation would spend seconds on, for nothing here.
 fewer='mitigations=off audit=0 pty.legacy_count=0'
 
@@ -112,15 +115,13 @@ init=inside${systemd:+-systemd}
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
         VFB_IMAGE_INITRD /run/vfb/guest/image-initrd VFB_GUEST_IMAGE /run/vfb/guest/image.qcow2 \
-        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $fewer" \
+        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $periodic lapic=notscdeadline $fewer" \
         VFB_GUEST_ACCEL '-accel kvm -cpu host' CI "${CI:-}" \
         VFBROKER_CACHE "$vfb_cache"
 } >"$share/machine.env"
 
-# Under TCG a one-shot timer of the local APIC is lost now and then, and with it everything that
-# sleeps: the periodic tick (nohz=off highres=off) recovers by itself. no_timer_check spares a check
-# at boot that fails when the host is busy.
-cmdline="console=ttyS0 no_timer_check nohz=off highres=off panic=-1 oops=panic $fewer"
+# no_timer_check spares a check at boot that fails when the host is busy.
+cmdline="console=ttyS0 no_timer_check $periodic panic=-1 oops=panic $fewer"
 cmdline+=" intel_iommu=on $append"
 # With "fast" byte-wise string instructions Linux clears and copies memory by them: emulated, eight
 # bytes at a time are faster. The processor has SVM, so guests inside have KVM.

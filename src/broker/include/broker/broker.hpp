@@ -101,13 +101,17 @@ public:
                                         const vfio::Support& support) const;
     // Takes the slots: generation up, state leased, intent in the store.
     Result<LeaseId> begin(const Choice& choice, const Caller& caller, std::int64_t now);
-    // The owner has (or is about to have) everything: nodes lent, attributes as read back.
+    // The owner has (or is about to have) everything: nodes lent, attributes as read back. Refused
+    // when a function was lost meanwhile.
     Result<> settle(LeaseId id, std::vector<LentNode> nodes,
                     const std::vector<nic::VfAttributes>& attributes);
     // From now on it is that process's, and ends with it.
     Result<> transfer(LeaseId id, const ProcessId& process);
     // From now on it is its guest's, and not its connection's any more.
     Result<> keep(LeaseId id);
+    // The lease, if it can be ended: it is there and of that generation.
+    [[nodiscard]] Result<const Lease*> find_to_end(
+        LeaseId id, std::optional<std::uint64_t> generation = std::nullopt) const;
     // Ends it: its slots become `preparing` and must be scrubbed. Returns what it was, so that lent
     // nodes can be taken back. `generation`, if given, must be that of its first function.
     Result<Lease> end(LeaseId id, std::optional<std::uint64_t> generation = std::nullopt);

@@ -65,6 +65,8 @@ struct Owner {
     OwnerKind kind = OwnerKind::connection;
     uid_t uid = 0;
     ProcessId process;  // who uses it; for OwnerKind::process also whose end ends the lease
+    // OwnerKind::connection: which one, by the first lease that it was asked for; else 0.
+    LeaseId connection = 0;
 };
 
 // What is not leased from for the time being, by its name in the configuration.
@@ -134,6 +136,7 @@ struct LeaseRequest {
     nic::VfAttributes attributes;
     std::optional<vfio::Backend> backend;
     OwnerKind owner = OwnerKind::connection;
+    LeaseId connection = 0;  // as Owner::connection; 0: this is the first lease over it
     HandOff hand_off = HandOff::descriptors;
     std::optional<std::uint64_t> memory_lock;  // bytes
     std::optional<User> user;                  // absent: the caller itself
