@@ -309,6 +309,15 @@ void take(Choice& choice, const Slot& slot, const LeaseRequest& request) {
 
 }  // namespace
 
+// VFIO may be there only when the first function is bound to it.
+bool Broker::is_coming(const std::string& pool) const {
+    return std::ranges::any_of(slots_, [&](const auto& entry) {
+        const Slot& slot = entry.second;
+        return slot.pool == pool && (slot.state == SlotState::preparing ||
+                                     (slot.state == SlotState::absent && !slot.problem));
+    });
+}
+
 Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
                               const vfio::Support& support) const {
     const PoolConfig* pool = config_.find_pool(request.pool);
@@ -323,7 +332,13 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     Choice choice;
     choice.request = request;
     VFB_TRY(choice.memory_lock, bounded_memory_lock(request, caller, memory_lock_max(*pool)));
-    VFB_TRY(choice.backend, pick_backend(request, *pool, support));
+    const auto backend = pick_backend(request, *pool, support);
+    if (!backend) {
+        const bool too_early = backend.error().code == Code::unsupported && is_coming(pool->name);
+        if (too_early) return nothing_free(*this, request);
+        return std::unexpected(backend.error());
+    }
+    choice.backend = *backend;
 
     if (!request.functions.empty()) {
         VFB_TRY(const auto named, named_slots(request));

@@ -112,6 +112,20 @@ TEST_F(BrokerTest, ALeaseForAnotherProcessIsThatProcesss) {
     EXPECT_EQ(broker->transfer(*id + 1, request.user->process).error().code, Code::not_found);
 }
 
+TEST_F(BrokerTest, BeforeAnythingIsBoundItIsBusyAndNotWithoutVfio) {
+    const vfio::Support none{.iommufd = false,
+                             .group = false,
+                             .iommufd_reason = "not loaded",
+                             .group_reason = "not loaded"};
+    LeaseRequest request;
+    request.pool = "guests";
+    EXPECT_EQ(broker->choose(request, kUser, none).error().code, Code::unsupported);
+    broker->mark_preparing(key(0));
+    for (unsigned i = 1; i < 4; ++i)
+        broker->quarantine(key(i), fail(Code::failed, "scrub it", {}, "no VFIO").error());
+    EXPECT_EQ(broker->choose(request, kUser, none).error().code, Code::busy);
+}
+
 TEST_F(BrokerTest, WhatWasLostOnTheWayIsNotHandedOver) {
     const LeaseId id = take(kUser, 2);
     ASSERT_TRUE(broker->lose(key(1), fail(Code::lost, "use it", {}, "it was removed").error()));

@@ -113,7 +113,8 @@ class Units(unittest.TestCase):
         self.crash()
         self.assertEqual([entry["id"] for entry in vfbroker_json("leases")["leases"]],
                          [lease["id"] for lease in leases[1:]])
-        leases.append(peer.lease())
+        # At once: it waits until its functions are known.
+        leases.append(peer.lease(waitSeconds=60))
         self.crash()
         for lease in leases[1:]:
             self.assertNotIn("error", peer.call("Release", lease=lease["id"]))
@@ -121,6 +122,7 @@ class Units(unittest.TestCase):
         self.wait_for_clean(4)
 
     def test_4_who_waits_is_told_of_a_restart(self):
+        self.wait_for_clean(4)
         others = vfbroker_json("lease", "guests", "--guest", "web", "--count", "3")["lease"]
         peer = Peer()
         lease = peer.lease()

@@ -169,6 +169,8 @@ private:
     [[nodiscard]] Result<> refuse_taken(const LeaseRequest& request, const Slot& slot) const;
     // The slots that the request names, all of them free, and whole IOMMU groups of them.
     [[nodiscard]] Result<std::vector<const Slot*>> named_slots(const LeaseRequest& request) const;
+    // Some function of the pool has yet to be found or prepared for the first time.
+    [[nodiscard]] bool is_coming(const std::string& pool) const;
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;
 
     Store store_;
