@@ -215,6 +215,21 @@ class Cni(machine.Test):
                          ["ADD", "GC", "STATUS", "CHECK", "DEL"])
         self.all_back()
 
+    def test_garbage_when_nothing_is_valid(self):
+        for name, container in (("vfnet", "c1"), ("vfnet", "c2"), ("another", "c3")):
+            succeed("ADD", network(name=name, ipam=None), container=container,
+                    netns=self.namespace(container))
+        # No list at all could as well be one that was lost.
+        status, refused = call("GC", network("1.1.0", ipam=None))
+        self.assertEqual((status, refused["code"]), (1, 7), refused)
+        self.assertEqual(len(self.leases()), 3)
+        # What libcni makes of an empty list.
+        succeed("GC", {**network("1.1.0", ipam=None), "cni.dev/valid-attachments": None})
+        self.assertEqual([lease["guest"] for lease in self.leases()], ["cni/another/c3/eth0"])
+        self.assertTrue(self.links("c3"))
+        succeed("DEL", network(name="another", ipam=None), container="c3")
+        self.all_back()
+
     def test_the_namespace_ends_first(self):
         netns = self.namespace("first")
         succeed("ADD", network(), netns=netns)

@@ -142,7 +142,8 @@ Outcome<> read_valid(const Json& json, Config& config) {
     const auto it = json.find("cni.dev/valid-attachments");
     if (it == json.end()) return {};
     constexpr const char* kName = "cni.dev/valid-attachments";
-    if (!it->is_array()) return bad_field(kName, "it is no list");
+    // libcni writes a list that nothing was put into as null.
+    if (!it->is_array() && !it->is_null()) return bad_field(kName, "it is no list");
     config.valid.emplace();
     for (const auto& entry : *it) {
         if (!entry.is_object() || !entry.contains("containerID") ||

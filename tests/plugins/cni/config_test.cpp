@@ -130,6 +130,13 @@ TEST(Config, EndingNeedsNoMoreThanTheNetwork) {
     EXPECT_THAT(*config->valid, testing::ElementsAre("cni/net/c1/eth0"));
     // No list is not an empty list.
     EXPECT_FALSE(read_config_to_end(kMinimal)->valid);
+    // That is how libcni writes an empty one.
+    const auto none = read_config_to_end(with(R"("cni.dev/valid-attachments":null)"));
+    ASSERT_TRUE(none) << none.error().msg;
+    ASSERT_TRUE(none->valid);
+    EXPECT_TRUE(none->valid->empty());
+    EXPECT_EQ(code_of(read_config_to_end(with(R"("cni.dev/valid-attachments":{})"))),
+              kInvalidConfig);
     EXPECT_EQ(code_of(read_config_to_end(
                   R"({"cniVersion":"1.1.0","name":"n","cni.dev/valid-attachments":[{}]})")),
               kInvalidConfig);
