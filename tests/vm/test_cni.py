@@ -45,7 +45,9 @@ if [ "$CNI_COMMAND" = ADD ]; then
     [ ! -e /tmp/ipam.fail ] ||
         { echo '{"code": 42, "msg": "no address is left", "details": "ask for fewer"}'; exit 1; }
     echo '{"cniVersion": "1.1.0", "ips": [{"address": "10.0.0.9/24", "gateway": "10.0.0.1"}],
-           "routes": [{"dst": "0.0.0.0/0"}], "dns": {"nameservers": ["10.0.0.1"]}}'
+           "routes": [{"dst": "0.0.0.0/0"},
+                      {"dst": "10.7.0.0/16", "scope": 253, "priority": 50, "mtu": 1400}],
+           "dns": {"nameservers": ["10.0.0.1"]}}'
 fi
 """
 
@@ -190,9 +192,15 @@ class Cni(machine.Test):
         self.assertEqual(interface["pciID"], self.leases()[0]["functions"][0]["address"])
         self.assertEqual(interface["mtu"], 1500)
         self.assertEqual(result["dns"], {"nameservers": ["10.0.0.1"]})
+        self.assertEqual(result["routes"][1],
+                         {"dst": "10.7.0.0/16", "scope": 253, "priority": 50, "mtu": 1400})
+        self.assertRegex(run("ip", "-n", "first", "route", "show").stdout,
+                         r"10\.7\.0\.0/16 dev eth0 proto static scope link metric 50 mtu 1400")
         # Without its namespace, and with nothing known of the past.
         second = self.namespace("second")
-        succeed("ADD", network(ipam=None), container="c2", netns=second, ifname="net1")
+        dns = {"nameservers": ["10.0.0.53"]}
+        said = succeed("ADD", network(ipam=None, dns=dns), container="c2", netns=second, ifname="net1")
+        self.assertEqual(said["dns"], dns)
         third = self.namespace("third")
         succeed("ADD", network(ipam=None), container="c3", netns=third)
         other = self.namespace("other")
@@ -330,6 +338,7 @@ class Cni(machine.Test):
         refused(7, "MAC", network(ipam=None, mac="02:00"))
         refused(7, "`vlan`", network(ipam=None, vlan="5"))
         refused(2, "`vlna`", network(ipam=None, vlna=5))
+        refused(2, "`ipMasq`", network(ipam=None, ipMasq=True))
         refused(1, "9.9.9", network("9.9.9", ipam=None))
         refused(6, "JSON", "{", netns=netns)
         refused(4, "CNI_COMMAND", network(), command="FROB")
