@@ -65,8 +65,10 @@ Result<> complete(client::Client& client, vmm::Vmm& vmm, client::LeaseRequest& r
     choose_hand_off(request, pool);
     if (request.memory_lock) return {};
     VFB_TRY(const auto pinned, vmm.pinned_memory(request.size()));
-    VFB_TRY(request.memory_lock,
-            memory_lock_for(request.pool, pinned, pool.memory_lock_max, ::geteuid() == 0));
+    // That of another user's is not ours to read, and the lease is refused.
+    const auto limit = memory_lock_limit(vmm.process().pid).value_or(0);
+    VFB_TRY(request.memory_lock, memory_lock_beyond(limit, request.pool, pinned,
+                                                    pool.memory_lock_max, ::geteuid() == 0));
     return {};
 }
 

@@ -3,10 +3,8 @@
 // vfbroker run: lease, then become the program that uses the functions. The process stays the same,
 // so the lease, whose owner is the process, ends when the program does.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -54,16 +52,11 @@ struct Needs {
     bool privileged = false;
 };
 
-// 0: the limit is high enough as it is.
 Result<std::int64_t> memory_lock(const client::LeaseRequest& request, const PoolFacts& pool,
                                  const Needs& needs) {
     const std::uint64_t pinned = *needs.qemu.memory * (needs.qemu.guest_iommu ? needs.devices : 1);
-    rlimit now{};
-    if (::getrlimit(RLIMIT_MEMLOCK, &now) != 0)
-        return fail_errno(errno, "read the memory-lock limit", {});
-    VFB_TRY(const auto enough, memory_lock_for(request.pool, pinned, pool.memory_lock_max, true));
-    if (std::cmp_greater_equal(now.rlim_cur, enough)) return 0;
-    return memory_lock_for(request.pool, pinned, pool.memory_lock_max, needs.privileged);
+    VFB_TRY(const auto limit, memory_lock_limit(::getpid()));
+    return memory_lock_beyond(limit, request.pool, pinned, pool.memory_lock_max, needs.privileged);
 }
 
 Result<client::Lease> lease_from(client::Client& client, client::LeaseRequest request,

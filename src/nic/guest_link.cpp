@@ -180,7 +180,8 @@ Result<> add_route(int ifindex, const std::string& name, const Route& route) {
     header.rtm_dst_len = destination.length;
     header.rtm_table = RT_TABLE_MAIN;
     header.rtm_protocol = RTPROT_STATIC;
-    header.rtm_scope = route.gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    header.rtm_scope =
+        route.scope.value_or(route.gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
     header.rtm_type = RTN_UNICAST;
     Messages messages;
     messages.begin(RTM_NEWROUTE, header, NLM_F_CREATE | NLM_F_EXCL);

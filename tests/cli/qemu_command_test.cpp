@@ -2,6 +2,10 @@
 #include "qemu_command.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <climits>
 
 #include "memory_lock.hpp"
 
@@ -65,6 +69,24 @@ TEST(MemoryLock, GuestAndReserveWithinTheBound) {
         refused.error().message(),
         "cannot lease from pool net: the guest's memory of 2048 MiB has to be locked, and the "
         "pool's bound is 1024 MiB");
+}
+
+TEST(MemoryLock, ALimitThatIsHighEnoughIsLeftAlone) {
+    const auto beyond = [](std::uint64_t limit, bool privileged) {
+        return memory_lock_beyond(limit, "net", 2 * kGiB, kGiB, privileged);
+    };
+    // The bound is no reason to refuse what needs not be raised.
+    EXPECT_EQ(beyond(3 * kGiB, false), 0);
+    EXPECT_EQ(beyond(RLIM_INFINITY, false), 0);
+    EXPECT_EQ(beyond(3 * kGiB - 1, false).error().code, Code::denied);
+    EXPECT_EQ(beyond(3 * kGiB - 1, true), std::int64_t(3 * kGiB));
+}
+
+TEST(MemoryLock, TheLimitIsThatOfTheProcess) {
+    rlimit own{};
+    ASSERT_EQ(::getrlimit(RLIMIT_MEMLOCK, &own), 0);
+    EXPECT_EQ(memory_lock_limit(::getpid()), own.rlim_cur);
+    EXPECT_FALSE(memory_lock_limit(INT_MAX));
 }
 
 }  // namespace

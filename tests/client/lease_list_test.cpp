@@ -96,6 +96,24 @@ std::vector<proto::Call> calls_when(const std::string& state, const LeaseRequest
     return broker.calls();
 }
 
+TEST(LeaseWhenClean, AsksOnceMoreForWhatIsCleanAndRefused) {
+    FakeBroker broker([](const proto::Call& call) -> Answer {
+        if (call.method != "io.vfbroker.List") return refusal(Code::busy);
+        return {.body = proto::make_reply(
+                    {{"functions",
+                      {{{"address", "0000:01:10.0"}, {"pool", "net"}, {"state", "clean"}}}}}),
+                .descriptors = {}};
+    });
+    auto client = Client::connect(broker.path());
+    ASSERT_TRUE(client);
+    LeaseRequest request;
+    request.pool = "net";
+    const auto lease = lease_when_clean(*client, request, 60s, 5s);
+    ASSERT_FALSE(lease);
+    EXPECT_EQ(lease.error().code, Code::busy);
+    EXPECT_EQ(broker.calls().size(), 3U);
+}
+
 TEST(LeaseWhenClean, WaitsForWhatIsBeingCleanedAndForNothingElse) {
     LeaseRequest any;
     any.pool = "net";
@@ -108,6 +126,11 @@ TEST(LeaseWhenClean, WaitsForWhatIsBeingCleanedAndForNothingElse) {
         ASSERT_EQ(calls.size(), 3U);
         EXPECT_FALSE(calls.front().parameters.contains("waitSeconds"));
         EXPECT_EQ(calls.back().parameters.at("waitSeconds"), 60);
+        // Its scrub ended after the refusal.
+        calls = calls_when("clean", request, lease);
+        EXPECT_TRUE(lease);
+        ASSERT_EQ(calls.size(), 3U);
+        EXPECT_EQ(calls.back().parameters.at("waitSeconds"), 1);
         calls = calls_when("leased", request, lease);
         EXPECT_EQ(calls.size(), 2U);
         ASSERT_FALSE(lease);

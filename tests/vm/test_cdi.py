@@ -152,6 +152,22 @@ class Cdi(machine.Test):
         self.assertIn("vfbrokerd closed the connection", self.said())
         self.daemon.start()
 
+    def test_the_end_of_a_container_ends_no_vm_of_its_name(self):
+        vm = subprocess.Popen(["vfbroker", "run", "guests", "--guest", "web", "--", "sh", "-c",
+                               "exec sleep 1000", "{}"], stdin=subprocess.DEVNULL)
+        self.addCleanup(vm.wait, machine.LONG)
+        self.addCleanup(vm.kill)
+        wait_for("it has a lease", lambda: vfbroker_json("leases")["leases"])
+        lease, = vfbroker_json("leases")["leases"]
+        self.assertEqual((lease["guest"], lease["owner"], lease["uid"], lease["pid"]),
+                         ("web", "process", 0, vm.pid))
+        subprocess.run([PROGRAM, "release"], text=True, check=True, timeout=machine.LONG,
+                       input=json.dumps({"id": "web", "status": "stopped", "bundle": "/"}))
+        self.assertEqual(vfbroker_json("leases")["leases"], [lease])
+        vm.kill()
+        self.wait_for_clean(4)
+        self.assertEqual(vfbroker_json("leases")["leases"], [])
+
 
 class Podman(Cdi):
     """The specifications as podman and crun take them."""
@@ -171,6 +187,7 @@ class Podman(Cdi):
 
     # Only the methods of this class.
     test_specifications_are_true = None
+    test_the_end_of_a_container_ends_no_vm_of_its_name = None
 
     @staticmethod
     def command(*words):

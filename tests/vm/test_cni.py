@@ -45,7 +45,9 @@ if [ "$CNI_COMMAND" = ADD ]; then
     [ ! -e /tmp/ipam.fail ] ||
         { echo '{"code": 42, "msg": "no address is left", "details": "ask for fewer"}'; exit 1; }
     echo '{"cniVersion": "1.1.0", "ips": [{"address": "10.0.0.9/24", "gateway": "10.0.0.1"}],
-           "routes": [{"dst": "0.0.0.0/0"}], "dns": {"nameservers": ["10.0.0.1"]}}'
+           "routes": [{"dst": "0.0.0.0/0"},
+                      {"dst": "10.7.0.0/16", "scope": 253, "priority": 50, "mtu": 1400}],
+           "dns": {"nameservers": ["10.0.0.1"]}}'
 fi
 """
 
@@ -190,9 +192,15 @@ class Cni(machine.Test):
         self.assertEqual(interface["pciID"], self.leases()[0]["functions"][0]["address"])
         self.assertEqual(interface["mtu"], 1500)
         self.assertEqual(result["dns"], {"nameservers": ["10.0.0.1"]})
+        self.assertEqual(result["routes"][1],
+                         {"dst": "10.7.0.0/16", "scope": 253, "priority": 50, "mtu": 1400})
+        self.assertRegex(run("ip", "-n", "first", "route", "show").stdout,
+                         r"10\.7\.0\.0/16 dev eth0 proto static scope link metric 50 mtu 1400")
         # Without its namespace, and with nothing known of the past.
         second = self.namespace("second")
-        succeed("ADD", network(ipam=None), container="c2", netns=second, ifname="net1")
+        dns = {"nameservers": ["10.0.0.53"]}
+        said = succeed("ADD", network(ipam=None, dns=dns), container="c2", netns=second, ifname="net1")
+        self.assertEqual(said["dns"], dns)
         third = self.namespace("third")
         succeed("ADD", network(ipam=None), container="c3", netns=third)
         other = self.namespace("other")
@@ -213,6 +221,21 @@ class Cni(machine.Test):
         succeed("GC", {**network("1.1.0", "another", None), "cni.dev/valid-attachments": []})
         self.assertEqual(pathlib.Path("/tmp/ipam.log").read_text().split(),
                          ["ADD", "GC", "STATUS", "CHECK", "DEL"])
+        self.all_back()
+
+    def test_garbage_when_nothing_is_valid(self):
+        for name, container in (("vfnet", "c1"), ("vfnet", "c2"), ("another", "c3")):
+            succeed("ADD", network(name=name, ipam=None), container=container,
+                    netns=self.namespace(container))
+        # No list at all could as well be one that was lost.
+        status, refused = call("GC", network("1.1.0", ipam=None))
+        self.assertEqual((status, refused["code"]), (1, 7), refused)
+        self.assertEqual(len(self.leases()), 3)
+        # What libcni makes of an empty list.
+        succeed("GC", {**network("1.1.0", ipam=None), "cni.dev/valid-attachments": None})
+        self.assertEqual([lease["guest"] for lease in self.leases()], ["cni/another/c3/eth0"])
+        self.assertTrue(self.links("c3"))
+        succeed("DEL", network(name="another", ipam=None), container="c3")
         self.all_back()
 
     def test_the_namespace_ends_first(self):
@@ -315,6 +338,7 @@ class Cni(machine.Test):
         refused(7, "MAC", network(ipam=None, mac="02:00"))
         refused(7, "`vlan`", network(ipam=None, vlan="5"))
         refused(2, "`vlna`", network(ipam=None, vlna=5))
+        refused(2, "`ipMasq`", network(ipam=None, ipMasq=True))
         refused(1, "9.9.9", network("9.9.9", ipam=None))
         refused(6, "JSON", "{", netns=netns)
         refused(4, "CNI_COMMAND", network(), command="FROB")

@@ -186,6 +186,20 @@ class Attach(Case):
         other.kill()
         self.wait_until_free()
 
+    def test_a_limit_that_is_high_enough_is_left_alone(self):
+        self.daemon.configure(CONFIG.replace("1GiB", "128MiB"))
+        vfbroker("reload")
+        vm = self.vm("limit", paused=True)
+        refused = vfbroker("attach", "guests", "--qmp", vm.path, uid=ALICE, status=3)
+        self.assertIn("memory of 256 MiB has to be locked, and the pool's bound is 128 MiB",
+                      refused.stderr)
+        run("prlimit", "--pid", vm.pid, f"--memlock={4096 * MIB}:{4096 * MIB}")
+        lease = vfbroker_json("attach", "guests", "--qmp", vm.path, uid=ALICE)["lease"]
+        self.assertEqual(vm.memory_lock(), 4096 * MIB)
+        self.assertEqual(vm.qmp.devices(), {f"vfbroker{lease['id']}-0"})
+        vm.kill()
+        self.wait_until_free()
+
     def test_what_is_refused_leaves_nothing(self):
         vm = self.vm("refused", paused=True)
         refused = vfbroker("attach", "guests", "--qmp", vm.path, "--device-option", "bogus=1",

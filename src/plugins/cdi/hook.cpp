@@ -54,6 +54,14 @@ Result<> hand_over(const SysRoot& root, const Wanted& wanted, const State& state
     return give_nodes(root, state, nodes);
 }
 
+// The list has the number of the process and not its start time. When the number is another's by
+// now, the lease counts as one of a process that lives: nothing is lost, as vfbrokerd, which has a
+// pidfd, ends it anyway.
+bool has_ended(const SysRoot& root, const client::LeaseSummary& lease) {
+    const auto process = identify_process(root.proc(), static_cast<pid_t>(lease.pid));
+    return !process && process.error().code == Code::not_found;
+}
+
 }  // namespace
 
 client::LeaseRequest request_of(const Wanted& wanted, const State& state, const ProcessId& process,
@@ -87,14 +95,17 @@ Result<> lease(const SysRoot& root, const std::string& socket, const Wanted& wan
     return done;
 }
 
-Result<> release(const std::string& socket, const State& state) {
+// A guest's name says little: others may call theirs as they like, a VM that root runs too. But
+// this is poststop: the container's first process has ended, so a lease whose process lives is not
+// the container's. If a runtime came sooner, the lease would end with that process as well.
+Result<> release(const SysRoot& root, const std::string& socket, const State& state) {
     VFB_TRY(auto client, Client::connect(socket));
     VFB_TRY(const auto leases, client::leases(client, kCallTimeout));
     Result<> result;
     for (const auto& lease : leases) {
-        // Others may call their guests what they like.
         if (lease.uid != 0 || lease.owner != "process" || lease.guest != state.id) continue;
-        // It has ended with its process, as a rule.
+        if (!has_ended(root, lease)) continue;
+        // vfbrokerd has ended it with its process, as a rule.
         if (auto ended = client::end(client, lease); !ended) result = std::move(ended);
     }
     return result;

@@ -31,7 +31,8 @@ client::LeaseRequest request_of(const Wanted& wanted, const State& state, const 
 
 Result<> lease(const SysRoot& root, const std::string& socket, const Wanted& wanted,
                const State& state);
-// All that the container still has; it has ended.
-Result<> release(const std::string& socket, const State& state);
+// All that the container still has; it has ended. What others that live call by its id stays
+// theirs.
+Result<> release(const SysRoot& root, const std::string& socket, const State& state);
 
 }  // namespace vfb::cdi

@@ -89,10 +89,10 @@ Result<> lease_hook(const SysRoot& root, const Options& options) {
 }
 
 // Nothing keeps a container from being removed: its lease ends with its process anyway.
-Result<> release_hook(const Options& options) {
+Result<> release_hook(const SysRoot& root, const Options& options) {
     const auto answer = [&]() -> Result<> {
         VFB_TRY(const State state, read_state());
-        return release(options.socket, state);
+        return release(root, options.socket, state);
     };
     if (const auto done = answer(); !done) {
         log_hook(done.error());
@@ -136,7 +136,7 @@ int run(int argc, char** argv) {
     else if (leasing->parsed())
         done = lease_hook(*root, options);
     else if (releasing->parsed())
-        done = release_hook(options);
+        done = release_hook(*root, options);
     if (done) return 0;
     complain(done.error());
     return kRefused;

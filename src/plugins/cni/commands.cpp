@@ -151,7 +151,7 @@ Outcome<Json> add(const Environment& environment, const std::string& input) {
     VFB_CHECK(nic::move_link(ifindex, netns.get(), environment.netns, environment.ifname));
     VFB_TRY(const auto addressing, ask_for_addresses(environment, config));
     const auto attached = finish(client, lease, netns.get(), environment, config, addressing);
-    if (attached) return make_result(config.version, *attached, addressing);
+    if (attached) return make_result(config, *attached, addressing);
     // The lease ends with the connection; what the IPAM plugin gave out is nobody else's to end.
     if (!config.ipam.empty()) (void)delegate(config.ipam, "DEL", environment, config);
     return std::unexpected(attached.error());

@@ -142,7 +142,8 @@ Outcome<> read_valid(const Json& json, Config& config) {
     const auto it = json.find("cni.dev/valid-attachments");
     if (it == json.end()) return {};
     constexpr const char* kName = "cni.dev/valid-attachments";
-    if (!it->is_array()) return bad_field(kName, "it is no list");
+    // libcni writes a list that nothing was put into as null.
+    if (!it->is_array() && !it->is_null()) return bad_field(kName, "it is no list");
     config.valid.emplace();
     for (const auto& entry : *it) {
         if (!entry.is_object() || !entry.contains("containerID") ||
@@ -189,6 +190,34 @@ void read_attributes(Fields& fields, client::Attributes& attributes) {
     fields.number("max_tx_rate", attributes.max_tx_rate);
     fields.text("link_state", attributes.link_state);
     fields.flag("rss_query", attributes.rss_query);
+}
+
+// A runtime that cannot read it in the result would fail the whole attachment.
+Outcome<> read_dns(const Json& dns, Config& config) {
+    if (!dns.is_object()) return bad_field("dns", "it is no object");
+    std::optional<std::string> domain;
+    Fields fields(dns);
+    fields.text("domain", domain);
+    if (fields.fault()) return bad_field("dns", "its `domain` is no text");
+    for (const char* const name : {"nameservers", "search", "options"}) {
+        const Json* const list = fields.find(name);
+        if (list == nullptr) continue;
+        if (!list->is_array() || !std::ranges::all_of(*list, &Json::is_string))
+            return bad_field("dns", fmt::format("its `{}` is no list of texts", name));
+    }
+    if (!dns.empty()) config.dns = dns;
+    return {};
+}
+
+Outcome<> refuse_masquerading(Fields& fields) {
+    std::optional<bool> wanted;
+    fields.flag("ipMasq", wanted);
+    if (!wanted.value_or(false)) return {};
+    return std::unexpected(Failure(
+        kUnsupportedField,
+        "cannot use `ipMasq` of the network: what a VF sends does not pass through the "
+        "host, which could translate its addresses",
+        "leave it out, and have the network's gateway translate them where that is needed"));
 }
 
 Outcome<> refuse_unknown(const Json& json) {
@@ -256,6 +285,8 @@ Outcome<Config> read_config(const std::string& text, const std::string& args) {
     fields.number("mtu", config.mtu);
     fields.number("wait", request.wait_seconds);
     if (!request.wait_seconds) request.wait_seconds = kWaitSeconds;
+    VFB_CHECK(refuse_masquerading(fields));
+    if (const Json* const dns = fields.find("dns")) VFB_CHECK(read_dns(*dns, config));
     // The nearer to this one container, the more it counts.
     if (const auto mac = mac_of(args)) request.attributes.mac = mac;
     if (const Json* const runtime = fields.find("runtimeConfig")) {

@@ -45,6 +45,7 @@ struct Config {
     std::string socket;
     client::LeaseRequest request;
     std::optional<std::uint32_t> mtu;
+    proto::Json dns;       // for the result; null without
     proto::Json previous;  // `prevResult`; null without
     // `cni.dev/valid-attachments`, as attachment_name(); nullopt without.
     std::optional<std::set<std::string>> valid;

@@ -2,11 +2,17 @@
 #include "result.hpp"
 
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
 
 namespace vfb::cni {
 namespace {
 
 using proto::Json;
+
+// Fields of a route that came with version 1.1.0.
+constexpr std::array kNewOfRoutes{"priority", "table", "scope", "mtu", "advmss"};
 
 std::string text_of(const Json& object, const char* name) {
     if (!object.is_object()) return {};
@@ -45,6 +51,32 @@ std::string gateway_of(const Json& ips, bool ipv6) {
     return {};
 }
 
+// The scope that a route names, if it names one.
+Outcome<std::optional<std::uint8_t>> scope_of(const Json& route) {
+    const auto it = route.find("scope");
+    if (it == route.end() || it->is_null()) return std::nullopt;
+    const auto number = it->is_number_integer() ? it->get<std::int64_t>() : -1;
+    if (number < 0 || number > UINT8_MAX)
+        return unusable("the scope of one of its `routes` is no number from 0 to 255");
+    return static_cast<std::uint8_t>(number);
+}
+
+Outcome<nic::Route> read_route(const Json& entry, const Json& ips) {
+    nic::Route route;
+    route.destination = text_of(entry, "dst");
+    route.gateway = text_of(entry, "gw");
+    if (route.destination.empty()) return unusable("one of its `routes` has no dst");
+    VFB_TRY(route.scope, scope_of(entry));
+    // What is on the link, or the host itself, is behind no gateway: the kernel takes none.
+    if (route.gateway.empty() && route.scope.value_or(RT_SCOPE_UNIVERSE) < RT_SCOPE_LINK)
+        route.gateway = gateway_of(ips, is_ipv6(route.destination));
+    route.priority = number_of(entry, "priority");
+    route.table = number_of(entry, "table");
+    route.mtu = number_of(entry, "mtu");
+    route.advmss = number_of(entry, "advmss");
+    return route;
+}
+
 }  // namespace
 
 Outcome<Addressing> read_addressing(const Json& result) {
@@ -60,22 +92,14 @@ Outcome<Addressing> read_addressing(const Json& result) {
         read.addresses.push_back({.text = std::move(address)});
     }
     for (const auto& entry : read.routes) {
-        nic::Route route;
-        route.destination = text_of(entry, "dst");
-        route.gateway = text_of(entry, "gw");
-        if (route.destination.empty()) return unusable("one of its `routes` has no dst");
-        if (route.gateway.empty()) route.gateway = gateway_of(read.ips, is_ipv6(route.destination));
-        route.priority = number_of(entry, "priority");
-        route.table = number_of(entry, "table");
-        route.mtu = number_of(entry, "mtu");
-        route.advmss = number_of(entry, "advmss");
+        VFB_TRY(auto route, read_route(entry, read.ips));
         read.paths.push_back(std::move(route));
     }
     return read;
 }
 
-Json make_result(const std::string& version, const Attachment& attachment,
-                 const Addressing& addressing) {
+Json make_result(const Config& config, const Attachment& attachment, const Addressing& addressing) {
+    const auto& version = config.version;
     Json interface{
         {"name", attachment.ifname}, {"mac", attachment.link.mac}, {"sandbox", attachment.netns}};
     if (is_at_least(version, "1.1.0")) {
@@ -93,7 +117,11 @@ Json make_result(const std::string& version, const Attachment& attachment,
             ip["version"] = is_ipv6(text_of(ip, "address")) ? "6" : "4";
     }
     result["routes"] = addressing.routes;
-    result["dns"] = addressing.dns.is_null() ? Json::object() : addressing.dns;
+    if (!is_at_least(version, "1.1.0"))
+        for (auto& route : result["routes"])
+            for (const char* const name : kNewOfRoutes) route.erase(name);
+    const Json& dns = config.dns.is_null() ? addressing.dns : config.dns;
+    result["dns"] = dns.is_null() ? Json::object() : dns;
     return result;
 }
 

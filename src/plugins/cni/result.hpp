@@ -19,7 +19,8 @@ struct Addressing {
     proto::Json routes = proto::Json::array();
     proto::Json dns;  // null when it said nothing of it
     std::vector<nic::InterfaceAddress> addresses;
-    // A route without a gateway goes by the one of its family's address, if that has one.
+    // A route without a gateway goes by the one of its family's address, if that has one and the
+    // route's scope lets it.
     std::vector<nic::Route> paths;
 };
 
@@ -33,7 +34,8 @@ struct Attachment {
     nic::GuestLink link;
 };
 
-proto::Json make_result(const std::string& version, const Attachment& attachment,
+// In the version of the configuration, and with its `dns`, if it has one.
+proto::Json make_result(const Config& config, const Attachment& attachment,
                         const Addressing& addressing);
 
 // The entry of `prevResult` for that interface in that namespace: its MAC address; nullopt: it has

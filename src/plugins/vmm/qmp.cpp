@@ -89,7 +89,8 @@ Result<Json> Monitor::execute(const std::string& command, const Json& arguments,
     return std::move(*found);
 }
 
-// Replies to nobody are errors of QEMU's parser, which has not understood us.
+// An error without an id is one of QEMU's parser, which has not understood us; a reply with another
+// is a late one, to a command that is not waited for any more.
 Result<Json> Monitor::reply_to(const std::string& id, const Deadline& deadline) {
     for (;;) {
         VFB_TRY(auto message, receive(deadline));
@@ -97,7 +98,9 @@ Result<Json> Monitor::reply_to(const std::string& id, const Deadline& deadline) 
             events_.push_back(std::move(message));
             continue;
         }
-        if (message.value("id", Json()) == id || message.contains("error")) return message;
+        const auto to = message.find("id");
+        const bool ours = to == message.end() ? message.contains("error") : *to == id;
+        if (ours) return message;
     }
 }
 

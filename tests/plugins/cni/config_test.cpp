@@ -101,6 +101,34 @@ TEST(Config, TheMacOfTheContainerCountsMost) {
     EXPECT_EQ(mac(runtime, "MAC=02:00:00:00:00:02"), "02:00:00:00:00:03");
 }
 
+TEST(Config, DnsIsForTheResult) {
+    const std::string dns = R"({"nameservers":["10.0.0.53"],"domain":"a.example","search":["b"],
+                                "options":["ndots:2"]})";
+    const auto config = read_config(with(R"("dns":)" + dns), "");
+    ASSERT_TRUE(config) << config.error().msg;
+    EXPECT_EQ(config->dns, proto::Json::parse(dns));
+    // As good as none.
+    for (const auto* none : {R"("dns":{})", R"("dns":null)", R"("a.dev/b":1)"})
+        EXPECT_TRUE(read_config(with(none), "")->dns.is_null()) << none;
+    for (const auto* wrong : {R"("dns":[])", R"("dns":{"nameservers":"10.0.0.53"})",
+                              R"("dns":{"search":[5]})", R"("dns":{"domain":5})"}) {
+        const auto refused = read_config(with(wrong), "");
+        ASSERT_EQ(code_of(refused), kInvalidConfig) << wrong;
+        EXPECT_THAT(refused.error().msg, HasSubstr("`dns`"));
+    }
+}
+
+TEST(Config, MasqueradingIsRefused) {
+    EXPECT_EQ(code_of(read_config(with(R"("ipMasq":false)"), "")), 0);
+    EXPECT_EQ(code_of(read_config(with(R"("ipMasq":"yes")"), "")), kInvalidConfig);
+    const auto refused = read_config(with(R"("ipMasq":true)"), "");
+    ASSERT_EQ(code_of(refused), kUnsupportedField);
+    EXPECT_THAT(refused.error().msg, HasSubstr("`ipMasq`"));
+    EXPECT_THAT(refused.error().details, HasSubstr("gateway"));
+    // What is there can be ended all the same.
+    EXPECT_EQ(code_of(read_config_to_end(with(R"("ipMasq":true)"))), 0);
+}
+
 TEST(Config, WhatIsWrongIsNamed) {
     EXPECT_EQ(code_of(read_config("{", "")), kUndecodable);
     EXPECT_EQ(code_of(read_config("[]", "")), kUndecodable);
@@ -130,6 +158,13 @@ TEST(Config, EndingNeedsNoMoreThanTheNetwork) {
     EXPECT_THAT(*config->valid, testing::ElementsAre("cni/net/c1/eth0"));
     // No list is not an empty list.
     EXPECT_FALSE(read_config_to_end(kMinimal)->valid);
+    // That is how libcni writes an empty one.
+    const auto none = read_config_to_end(with(R"("cni.dev/valid-attachments":null)"));
+    ASSERT_TRUE(none) << none.error().msg;
+    ASSERT_TRUE(none->valid);
+    EXPECT_TRUE(none->valid->empty());
+    EXPECT_EQ(code_of(read_config_to_end(with(R"("cni.dev/valid-attachments":{})"))),
+              kInvalidConfig);
     EXPECT_EQ(code_of(read_config_to_end(
                   R"({"cniVersion":"1.1.0","name":"n","cni.dev/valid-attachments":[{}]})")),
               kInvalidConfig);

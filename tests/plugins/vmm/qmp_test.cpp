@@ -79,6 +79,27 @@ TEST(Monitor, RepliesToOthersAreNotOurs) {
     EXPECT_EQ(*connect(qemu).execute("query-name", Json::object(), kTimeout), "ours");
 }
 
+TEST(Monitor, ErrorsOfOthersAreNotOurs) {
+    FakeQemu qemu([](const Command&) {
+        return R"({"error": {"class": "GenericError", "desc": "late"}, "id": "another"})"
+               "\n" +
+               returns("ours");
+    });
+    const auto said = connect(qemu).execute("query-name", Json::object(), kTimeout);
+    ASSERT_TRUE(said) << said.error().message();
+    EXPECT_EQ(*said, "ours");
+}
+
+TEST(Monitor, ErrorsOfTheParserAreOurs) {
+    FakeQemu qemu([](const Command&) {
+        return std::string(R"({"error": {"class": "GenericError", "desc": "JSON parse error"}})"
+                           "\n");
+    });
+    const auto said = connect(qemu).execute("query-name", Json::object(), kTimeout);
+    ASSERT_FALSE(said);
+    EXPECT_THAT(said.error().message(), ::testing::HasSubstr("JSON parse error"));
+}
+
 TEST(Monitor, ErrorsAreQemusOwnText) {
     FakeQemu qemu([](const Command& command) {
         return command.name == "device_del"

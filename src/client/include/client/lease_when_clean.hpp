@@ -9,8 +9,9 @@
 
 namespace vfb::client {
 
-// As lease(), but waits up to `cleaning` for functions that are being scrubbed; not for those that
-// somebody has, where waiting does not help. `timeout` as of Client::call(), of each call.
+// As lease(), but waits up to `cleaning` for functions that are being scrubbed, and asks once more
+// for those that have become clean since the refusal; not for those that somebody has, where
+// waiting does not help. `timeout` as of Client::call(), of each call.
 Result<Lease> lease_when_clean(Client& client, LeaseRequest request, std::chrono::seconds cleaning,
                                std::chrono::milliseconds timeout);
 

@@ -34,6 +34,7 @@ struct Route {
     std::optional<std::uint32_t> table;
     std::optional<std::uint32_t> mtu;
     std::optional<std::uint32_t> advmss;
+    std::optional<std::uint8_t> scope;  // RT_SCOPE_*; absent: by whether there is a gateway
 };
 
 // Whether the descriptor is of a network namespace, and which: two of one namespace have the same
