@@ -175,6 +175,11 @@ class Configuration(unittest.TestCase):
         self.assertEqual([each["id"] for each in machine.vfbroker_json("leases")["leases"]],
                          [lease["id"]])
         self.assertIn("means, too", vfbroker("status").stdout)
+        # The machine as it was found.
+        vfbroker("release", lease["id"])
+        daemon.configure("")
+        vfbroker("reload")
+        daemon.wait_for_log("PF uplink .* is as it was found")
 
     def test_unknown_card(self):
         daemon = machine.Daemon(machine.CONFIG.format(vfs=4).replace(PF, "0000:7f:00.0")).start()
