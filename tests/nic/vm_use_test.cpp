@@ -155,8 +155,7 @@ TEST_F(Uses, AnOpenVSwitch) {
     const std::string dpctl = "tests/vm/trixie.sh run openvswitch-switch ovs-dpctl ";
     run(dpctl + "add-dp ovs7");
     run(dpctl + "add-if ovs7 " + name);
-    EXPECT_THAT(texts(),
-                ElementsAre("member: " + name + " is a member of ovs7 (openvswitch)"));
+    EXPECT_THAT(texts(), ElementsAre("member: " + name + " is a member of ovs7 (openvswitch)"));
     run(dpctl + "del-dp ovs7");
     EXPECT_THAT(texts(), IsEmpty());
 }
