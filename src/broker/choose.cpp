@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "broker/broker.hpp"
 
@@ -301,6 +302,29 @@ Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request
 
 namespace {
 
+// Descriptors of a lease travel in one message, and the kernel lets it have so many (SCM_MAX_FD).
+constexpr std::size_t kMostDescriptors = 253;
+
+// A context or container, one of each function, and by the group backend one of each group.
+Result<> check_descriptors(const Broker& broker, const LeaseRequest& request,
+                           const Choice& choice) {
+    if (request.hand_off != HandOff::descriptors) return {};
+    std::size_t needed = 1 + choice.slots.size();
+    const bool by_group = choice.backend == vfio::Backend::group;
+    if (by_group) {
+        std::set<std::uint32_t> groups;
+        for (const SlotKey& key : choice.slots)
+            if (const Slot* slot = broker.find(key); slot->group) groups.insert(*slot->group);
+        needed += groups.size();
+    }
+    if (needed <= kMostDescriptors) return {};
+    return fail(
+        Code::invalid, operation_of(request), request.pool,
+        fmt::format("by the {} backend that is {} descriptors, and {} fit into one reply",
+                    vfio::to_string(choice.backend), needed, kMostDescriptors),
+        by_group ? "lease them in parts, or with the hand-off `node`" : "lease them in parts");
+}
+
 void take(Choice& choice, const Slot& slot, const LeaseRequest& request) {
     choice.slots.push_back(slot.key);
     const bool as_it_is = nic::overlay(slot.attributes, request.attributes) == slot.attributes;
@@ -333,6 +357,7 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
                         fmt::format("MAC address {} belongs to {}", request.attributes.mac->str(),
                                     wanted_slot->address->str()),
                         "choose another, or leave it out");
+        VFB_CHECK(check_descriptors(*this, request, choice));
         return choice;
     }
     std::vector<Unit> free_units;
@@ -350,7 +375,10 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
         if (choice.slots.size() + unit.size() > request.count) continue;
         for (const Slot* slot : unit) take(choice, *slot, request);
     }
-    if (choice.slots.size() == request.count) return choice;
+    if (choice.slots.size() == request.count) {
+        VFB_CHECK(check_descriptors(*this, request, choice));
+        return choice;
+    }
     if (too_large != 0)
         return fail(Code::not_viable, operation_of(request), pool->name,
                     fmt::format("the IOMMU cannot tell {} of its functions apart, so they are "
