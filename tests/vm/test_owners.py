@@ -180,6 +180,26 @@ class HiddenDescriptors(machine.Test):
         self.wait_for_clean(self.vfs)
 
 
+class NobodyKnows(machine.Test):
+    """A lease whose number nobody was told is not left."""
+    vfs = 1
+
+    def test_the_number_cannot_be_printed(self):
+        for options in ([], ["--json"], ["--guest", "web"], ["--guest", "web", "--json"]):
+            with open("/dev/full", "wb") as full:
+                lease = subprocess.run(["vfbroker", "lease", "guests", *options], stdout=full,
+                                       stderr=subprocess.PIPE, text=True, check=False)
+            self.assertNotEqual(lease.returncode, 0)
+            self.assertIn("No space left on device", lease.stderr)
+            self.assertEqual(machine.vfbroker_json("leases")["leases"], [])
+            self.wait_for_clean(1)
+        # With a reader it is the guest's, and says so.
+        said = machine.vfbroker_json("lease", "guests", "--guest", "web")["lease"]
+        kept = machine.vfbroker_json("leases")["leases"]
+        self.assertEqual([(lease["id"], lease["owner"]) for lease in kept], [(said["id"], "guest")])
+        self.assertEqual(said["owner"], "guest")
+
+
 class LeaseEvents(machine.Test):
     """What the owner of a lease hears of it, by the library's example."""
     vfs = 2
