@@ -244,7 +244,26 @@ Result<const Slot*> Broker::slot_with_mac(const LeaseRequest& request,
     return nullptr;
 }
 
-Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) const {
+namespace {
+
+std::unexpected<Error> refuse_leased(const LeaseRequest& request, const Slot& slot,
+                                     const Lease& lease, const Caller& caller) {
+    const std::string address = slot.address->str();
+    std::string reason =
+        fmt::format("{} is leased: lease {} of user {}", address, lease.id, lease.owner.uid);
+    std::string hint = fmt::format("take another function of pool {} (vfbroker list)", slot.pool);
+    if (Broker::may_touch(lease, caller)) {
+        if (!lease.guest.empty()) reason += fmt::format(" for {}", lease.guest);
+        reason += fmt::format(" (process {})", lease.owner.process.pid);
+        hint += fmt::format(", or end that lease: vfbroker release {}", lease.id);
+    }
+    return fail(Code::busy, operation_of(request), address, std::move(reason), std::move(hint));
+}
+
+}  // namespace
+
+Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot,
+                              const Caller& caller) const {
     const std::string operation = operation_of(request);
     const std::string address = slot.address->str();
     if (const DrainTarget* target = drained_by(slot); target != nullptr)
@@ -252,16 +271,7 @@ Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) con
             Code::busy, operation, address,
             fmt::format("{} is drained: nothing of it is leased", target->str()),
             fmt::format("an administrator ends that with: vfbroker resume {}", target->str()));
-    if (slot.lease) {
-        const Lease& lease = leases_.at(*slot.lease);
-        const std::string guest = lease.guest.empty() ? "" : fmt::format(" for {}", lease.guest);
-        return fail(Code::busy, operation, address,
-                    fmt::format("{} is leased: lease {} of user {}{} (process {})", address,
-                                lease.id, lease.owner.uid, guest, lease.owner.process.pid),
-                    fmt::format("take another function of pool {} (vfbroker list), or end that "
-                                "lease: vfbroker release {}",
-                                slot.pool, lease.id));
-    }
+    if (slot.lease) return refuse_leased(request, slot, leases_.at(*slot.lease), caller);
     if (slot.state == SlotState::clean) return {};
     const bool passing = slot.state == SlotState::preparing || slot.state == SlotState::dirty;
     auto refusal = fail(passing || !slot.problem ? Code::busy : slot.problem->code, operation,
@@ -271,7 +281,8 @@ Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) con
     return refusal;
 }
 
-Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request) const {
+Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request,
+                                                     const Caller& caller) const {
     std::vector<const Slot*> named;
     for (const pci::Address& address : request.functions) {
         const Slot* slot = find_at(address);
@@ -283,7 +294,7 @@ Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request
         if (std::ranges::find(named, slot) != named.end())
             return fail(Code::invalid, operation_of(request), address.str(),
                         fmt::format("{} is named twice", address));
-        VFB_CHECK(refuse_taken(request, *slot));
+        VFB_CHECK(refuse_taken(request, *slot, caller));
         named.push_back(slot);
     }
     for (const auto& [key, slot] : slots_) {
@@ -350,7 +361,7 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     VFB_TRY(choice.backend, pick_backend(request, *pool, support));
 
     if (!request.functions.empty()) {
-        VFB_TRY(const auto named, named_slots(request));
+        VFB_TRY(const auto named, named_slots(request, caller));
         for (const Slot* slot : named) take(choice, *slot, request);
         if (wanted_slot != nullptr && wanted_slot != named.front())
             return fail(Code::busy, operation_of(request), pool->name,

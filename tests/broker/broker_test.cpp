@@ -271,6 +271,11 @@ TEST_F(BrokerTest, FunctionsThatAreNamedAndNoOthers) {
     EXPECT_EQ(leased.error().code, Code::busy);
     EXPECT_THAT(leased.error().message(), HasSubstr("is leased: lease 1 of user 0 for db"));
     EXPECT_THAT(leased.error().hint, HasSubstr("vfbroker release 1"));
+    const auto to_others = choose(kMember, request);
+    EXPECT_EQ(to_others.error().message(),
+              "cannot lease 0000:01:10.1 from pool guests: 0000:01:10.1 is leased: lease 1 of user "
+              "0");
+    EXPECT_EQ(to_others.error().hint, "take another function of pool guests (vfbroker list)");
     request.functions = {vf(0), vf(0)};
     request.count = 2;
     EXPECT_EQ(choose(kRoot, request).error().code, Code::invalid);
