@@ -11,6 +11,7 @@
 
 #include "holders.hpp"
 #include "ioctls.hpp"
+#include "nodes.hpp"
 #include "refusal.hpp"
 
 namespace vfb::vfio {
@@ -110,10 +111,21 @@ Result<DeviceInfo> check(const SysRoot& root, int device, const pci::Address& ad
 
 }  // namespace
 
+Result<> check_unheld(const SysRoot& root, const pci::Address& address) {
+    const std::string operation = "take " + address.str() + " from its last owner";
+    VFB_TRY(const auto holders, scan_holders(root, address));
+    if (!holders.certain.empty()) return refuse_busy(root, operation, address);
+    VFB_TRY(const auto node, group_node(root, address));
+    if (!node || is_noiommu(*node)) return {};
+    const auto group = root.dev().open_file(*node, O_RDWR);
+    if (!group && group.error().errnum == EBUSY) return refuse_busy(root, operation, address);
+    return {};
+}
+
 Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& address,
                                    Backend backend) {
     // Who has the cdev open without having bound it could do so later, when the function is another
-    // owner's. The kernel does not tell, so look.
+    // owner's, and opening it anew does not tell.
     VFB_TRY(const auto holders, scan_holders(root, address));
     if (!holders.certain.empty()) return refuse_busy(root, operation_of(address), address);
     VFB_CHECK(check_before_reset(root, address));

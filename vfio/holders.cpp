@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ranges>
+#include <set>
 #include <span>
 
 #include "base/open_file.hpp"
@@ -109,25 +110,44 @@ Match match_open_file(const OpenFile& file, const Wanted& wanted) {
         (file.number && std::ranges::find(wanted.numbers, *file.number) != wanted.numbers.end()));
 }
 
-// How sure it is that the process has each of those that are wanted.
-std::vector<Match> match_all(const Dir& process, const std::vector<std::string>& descriptors,
-                             const std::vector<Wanted>& wanted) {
-    std::vector<Match> best(wanted.size(), Match::no);
+using Numbers = std::vector<std::string>;  // of the descriptors of a table
+
+// Raises `best`, how sure it is that the process has each of those that are wanted, by one table of
+// descriptors; `owner` is the folder of the process or of one of its threads.
+void match_table(const Dir& owner, const Numbers& descriptors, const std::vector<Wanted>& wanted,
+                 std::vector<Match>& best) {
     for (const std::string& fd : descriptors) {
-        const auto file = read_open_file(process, fd, wanted.front().devices);
+        const auto file = read_open_file(owner, fd, wanted.front().devices);
         if (!file) continue;
         for (std::size_t i = 0; i < wanted.size(); ++i) {
             const Match found = match_open_file(*file, wanted[i]);
-            if (found > best[i] && !only_names_it(process, fd)) best[i] = found;
+            if (found > best[i] && !only_names_it(owner, fd)) best[i] = found;
         }
     }
-    return best;
+}
+
+// A thread may have a table of its own (unshare(2) with CLONE_FILES), and the first one's is gone
+// when that has ended. Threads of one table list the same numbers, so that what is common costs one
+// listing a thread; who makes an own table look the same is found out by the unbinding.
+void match_threads(const Dir& process, const std::string& first, const Numbers& descriptors,
+                   const std::vector<Wanted>& wanted, std::vector<Match>& best) {
+    const auto threads = process.list("task");
+    if (!threads || threads->size() < 2) return;
+    std::set<Numbers> seen{descriptors};
+    for (const std::string& name : *threads) {
+        if (name == first) continue;
+        const auto thread = process.open_dir("task/" + name);
+        if (!thread) continue;  // ended meanwhile
+        const auto numbers = thread->list("fd");
+        if (numbers && seen.insert(*numbers).second) match_table(*thread, *numbers, wanted, best);
+    }
 }
 
 // Adds one process to the answers. One that ends while it is looked at holds nothing.
 void look_into(const Dir& proc, pid_t pid, bool self, const std::vector<Wanted>& wanted,
                std::vector<Holders>& holders) {
-    const auto process = proc.open_dir(std::to_string(pid));
+    const std::string name = std::to_string(pid);
+    const auto process = proc.open_dir(name);
     if (!process) return;
     const auto descriptors = process->list("fd");
     if (!descriptors) {
@@ -136,7 +156,9 @@ void look_into(const Dir& proc, pid_t pid, bool self, const std::vector<Wanted>&
             for (Holders& one : holders) ++one.hidden;
         return;
     }
-    const auto best = match_all(*process, *descriptors, wanted);
+    std::vector<Match> best(wanted.size(), Match::no);
+    match_table(*process, *descriptors, wanted, best);
+    match_threads(*process, name, *descriptors, wanted, best);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (self) holders[i].self = best[i] == Match::certain;
         if (self || best[i] == Match::no) continue;

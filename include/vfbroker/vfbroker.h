@@ -17,7 +17,10 @@
  * Blocking   Calls that say so wait until vfbrokerd has answered. For event loops there is
  *            vfb_lease_start() in place of vfb_lease(): see `event loops` below.
  * Processes  A lease belongs to the connection, the calling process or a named guest
- *            (vfb_owner); it ends with its owner or by vfb_release().
+ *            (vfb_owner); it ends with its owner or by vfb_release(). It becomes the process's or
+ *            the guest's when it has arrived here; until then it ends with the connection, so that
+ *            none is held whose handle nobody got. Of a guest without a name that cannot be
+ *            promised.
  */
 #ifndef VFBROKER_VFBROKER_H
 #define VFBROKER_VFBROKER_H
@@ -72,8 +75,10 @@ VFB_API void vfb_error_free(vfb_error* error);
 
 /* Connects to vfbrokerd; `path` NULL means its usual socket. Free with vfb_close(). */
 VFB_API vfb_code vfb_connect(const char* path, vfb_connection** connection, vfb_error** error);
-/* Ends the connection, and with it the leases it owns (VFB_OWNER_CONNECTION). NULL is allowed.
- * Handles of its leases stay valid; their descriptors stay open until they are freed. */
+/* Ends the connection, and with it the leases it owns (VFB_OWNER_CONNECTION) and one that
+ * vfb_lease_result() was not asked for, whoever's it was to be: for that it may wait, a second at
+ * most. NULL is allowed. Handles of its leases stay valid; their descriptors stay open until they
+ * are freed. */
 VFB_API void vfb_close(vfb_connection* connection);
 /* The socket, to poll(2) for POLLHUP: vfbrokerd is gone. Event loops want vfb_poll_fd(). Owned by
  * the connection. */

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "broker/broker.hpp"
 
@@ -243,7 +244,26 @@ Result<const Slot*> Broker::slot_with_mac(const LeaseRequest& request,
     return nullptr;
 }
 
-Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) const {
+namespace {
+
+std::unexpected<Error> refuse_leased(const LeaseRequest& request, const Slot& slot,
+                                     const Lease& lease, const Caller& caller) {
+    const std::string address = slot.address->str();
+    std::string reason =
+        fmt::format("{} is leased: lease {} of user {}", address, lease.id, lease.owner.uid);
+    std::string hint = fmt::format("take another function of pool {} (vfbroker list)", slot.pool);
+    if (Broker::may_touch(lease, caller)) {
+        if (!lease.guest.empty()) reason += fmt::format(" for {}", lease.guest);
+        reason += fmt::format(" (process {})", lease.owner.process.pid);
+        hint += fmt::format(", or end that lease: vfbroker release {}", lease.id);
+    }
+    return fail(Code::busy, operation_of(request), address, std::move(reason), std::move(hint));
+}
+
+}  // namespace
+
+Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot,
+                              const Caller& caller) const {
     const std::string operation = operation_of(request);
     const std::string address = slot.address->str();
     if (const DrainTarget* target = drained_by(slot); target != nullptr)
@@ -251,16 +271,7 @@ Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) con
             Code::busy, operation, address,
             fmt::format("{} is drained: nothing of it is leased", target->str()),
             fmt::format("an administrator ends that with: vfbroker resume {}", target->str()));
-    if (slot.lease) {
-        const Lease& lease = leases_.at(*slot.lease);
-        const std::string guest = lease.guest.empty() ? "" : fmt::format(" for {}", lease.guest);
-        return fail(Code::busy, operation, address,
-                    fmt::format("{} is leased: lease {} of user {}{} (process {})", address,
-                                lease.id, lease.owner.uid, guest, lease.owner.process.pid),
-                    fmt::format("take another function of pool {} (vfbroker list), or end that "
-                                "lease: vfbroker release {}",
-                                slot.pool, lease.id));
-    }
+    if (slot.lease) return refuse_leased(request, slot, leases_.at(*slot.lease), caller);
     if (slot.state == SlotState::clean) return {};
     const bool passing = slot.state == SlotState::preparing || slot.state == SlotState::dirty;
     auto refusal = fail(passing || !slot.problem ? Code::busy : slot.problem->code, operation,
@@ -270,7 +281,8 @@ Result<> Broker::refuse_taken(const LeaseRequest& request, const Slot& slot) con
     return refusal;
 }
 
-Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request) const {
+Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request,
+                                                     const Caller& caller) const {
     std::vector<const Slot*> named;
     for (const pci::Address& address : request.functions) {
         const Slot* slot = find_at(address);
@@ -282,7 +294,7 @@ Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request
         if (std::ranges::find(named, slot) != named.end())
             return fail(Code::invalid, operation_of(request), address.str(),
                         fmt::format("{} is named twice", address));
-        VFB_CHECK(refuse_taken(request, *slot));
+        VFB_CHECK(refuse_taken(request, *slot, caller));
         named.push_back(slot);
     }
     for (const auto& [key, slot] : slots_) {
@@ -300,6 +312,29 @@ Result<std::vector<const Slot*>> Broker::named_slots(const LeaseRequest& request
 }
 
 namespace {
+
+// Descriptors of a lease travel in one message, and the kernel lets it have so many (SCM_MAX_FD).
+constexpr std::size_t kMostDescriptors = 253;
+
+// A context or container, one of each function, and by the group backend one of each group.
+Result<> check_descriptors(const Broker& broker, const LeaseRequest& request,
+                           const Choice& choice) {
+    if (request.hand_off != HandOff::descriptors) return {};
+    std::size_t needed = 1 + choice.slots.size();
+    const bool by_group = choice.backend == vfio::Backend::group;
+    if (by_group) {
+        std::set<std::uint32_t> groups;
+        for (const SlotKey& key : choice.slots)
+            if (const Slot* slot = broker.find(key); slot->group) groups.insert(*slot->group);
+        needed += groups.size();
+    }
+    if (needed <= kMostDescriptors) return {};
+    return fail(
+        Code::invalid, operation_of(request), request.pool,
+        fmt::format("by the {} backend that is {} descriptors, and {} fit into one reply",
+                    vfio::to_string(choice.backend), needed, kMostDescriptors),
+        by_group ? "lease them in parts, or with the hand-off `node`" : "lease them in parts");
+}
 
 void take(Choice& choice, const Slot& slot, const LeaseRequest& request) {
     choice.slots.push_back(slot.key);
@@ -341,13 +376,14 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
     choice.backend = *backend;
 
     if (!request.functions.empty()) {
-        VFB_TRY(const auto named, named_slots(request));
+        VFB_TRY(const auto named, named_slots(request, caller));
         for (const Slot* slot : named) take(choice, *slot, request);
         if (wanted_slot != nullptr && wanted_slot != named.front())
             return fail(Code::busy, operation_of(request), pool->name,
                         fmt::format("MAC address {} belongs to {}", request.attributes.mac->str(),
                                     wanted_slot->address->str()),
                         "choose another, or leave it out");
+        VFB_CHECK(check_descriptors(*this, request, choice));
         return choice;
     }
     std::vector<Unit> free_units;
@@ -365,7 +401,10 @@ Result<Choice> Broker::choose(const LeaseRequest& request, const Caller& caller,
         if (choice.slots.size() + unit.size() > request.count) continue;
         for (const Slot* slot : unit) take(choice, *slot, request);
     }
-    if (choice.slots.size() == request.count) return choice;
+    if (choice.slots.size() == request.count) {
+        VFB_CHECK(check_descriptors(*this, request, choice));
+        return choice;
+    }
     if (too_large != 0)
         return fail(Code::not_viable, operation_of(request), pool->name,
                     fmt::format("the IOMMU cannot tell {} of its functions apart, so they are "

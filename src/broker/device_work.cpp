@@ -174,8 +174,21 @@ Result<ScrubReport> DeviceWork::scrub(const ScrubRequest& request) {
     return report;
 }
 
+Result<> DeviceWork::leave_old_descriptors(const pci::Address& vf, const std::string& driver) {
+    const auto nodes = vfio::find_nodes(root_, vf);
+    if (!nodes && nodes.error().code != Code::not_found) return std::unexpected(nodes.error());
+    // A group opens once, so that opening it again proves that it was closed; a cdev does not.
+    if (!nodes || !nodes->cdev) return {};
+    VFB_CHECK(vfio::check_unheld(root_, vf));
+    VFB_TRY(const auto now, pci::current_binding(root_, vf));
+    if (now.driver != driver) return {};  // binding the other one unbinds this
+    // With the override in place nobody else's driver takes it in between.
+    return pci::restore(root_, vf, {.driver = std::nullopt, .driver_override = driver});
+}
+
 Result<> DeviceWork::bind_and_reset(const ScrubRequest& request, ScrubReport& report) {
     const auto& vf = request.vf;
+    VFB_CHECK(leave_old_descriptors(vf, report.driver));
     const auto bind = [&]() -> Result<> {
         // What was there before is recorded by the daemon before the first scrub.
         VFB_CHECK(pci::bind(root_, vf, report.driver));

@@ -6,7 +6,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <csignal>
+
+#include "client/deferred_owner.hpp"
 #include "context.hpp"
+#include "exit_codes.hpp"
 #include "formats.hpp"
 #include "lease_options.hpp"
 #include "output/json.hpp"
@@ -35,19 +39,42 @@ std::string instructions(const std::vector<client::Lease>& leases, const std::st
                        lease.generation());
 }
 
+// What is printed of the lease that `answer` is.
+std::string text_of(const Context& context, proto::Json answer,
+                    const std::vector<client::Lease>& leases, const std::string& format) {
+    if (context.json) {
+        // Its guest's, as soon as this is printed.
+        answer["lease"]["owner"] = "guest";
+        return indent(answer.dump());
+    }
+    if (format == "libvirt") return libvirt_hostdevs(leases);
+    return describe(leases.front()) + instructions(leases, format);
+}
+
+// The lease is the guest's when its number has been printed: who does not know it cannot release
+// it.
 Result<int> take(const Context& context, client::LeaseRequest request, const std::string& format) {
     request.owner = "guest";
     request.hand_off = "node";
     VFB_TRY(auto client, context.connect());
-    if (context.json) {
-        VFB_TRY(const auto reply, client.call_text("Lease", client::to_json(request)));
-        return print(indent(reply));
-    }
+    const auto method = client::defer_owner(request);
+    VFB_TRY(auto reply, client.call("Lease", client::to_json(request)));
+    proto::Json answer = reply.parameters;
     std::vector<client::Lease> leases;
-    VFB_TRY(auto lease, client::lease(client, request));
+    VFB_TRY(auto lease, client::read_lease(std::move(reply)));
     leases.push_back(std::move(lease));
-    if (format == "libvirt") return print(libvirt_hostdevs(leases));
-    return print(describe(leases.front()) + instructions(leases, format));
+    const auto text = text_of(context, std::move(answer), leases, format);
+    // A reader that has gone is an error like any other, and not the end before the lease's.
+    std::signal(SIGPIPE, SIG_IGN);
+    if (auto printed = print(text); !printed) {
+        const auto& unknown = leases.front();
+        if (const auto ended = client::release(client, unknown.id, unknown.generation()); !ended)
+            printed.error().hint =
+                fmt::format("lease {} may have to be released: vfbroker leases", unknown.id);
+        return printed;
+    }
+    VFB_CHECK(client::give_to_owner(client, method, leases.front()));
+    return kOk;
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ vfb_code vfb_connect(const char* path, vfb_connection** connection, vfb_error** 
             vfb_connection{.client = std::move(client),
                            .watch = vfb::client::LeaseWatch(where),
                            .epoll = vfb::UniqueFd(::epoll_create1(EPOLL_CLOEXEC)),
-                           .answer = {}});
+                           .lease = {}});
         if (!made->epoll) return vfb::fail_errno(errno, "wait for vfbrokerd", where);
         VFB_CHECK(vfb::client::update_poll(*made));
         *connection = made.release();
@@ -96,6 +96,11 @@ vfb_code vfb_connect(const char* path, vfb_connection** connection, vfb_error** 
 }
 
 void vfb_close(vfb_connection* connection) {
+    if (connection == nullptr) return;
+    vfb::client::guarded(nullptr, [&]() -> vfb::Result<> {
+        connection->lease.give_up(connection->client);
+        return {};
+    });
     delete connection;
 }
 int vfb_fd(const vfb_connection* connection) {

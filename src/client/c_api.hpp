@@ -4,12 +4,12 @@
 #pragma once
 
 #include <new>
-#include <optional>
 #include <string>
 
 #include "client/client.hpp"
 #include "client/lease.hpp"
 #include "client/lease_watch.hpp"
+#include "lease_start.hpp"
 #include "vfbroker/vfbroker.h"
 
 struct vfb_error {
@@ -21,9 +21,8 @@ struct vfb_error {
 struct vfb_connection {
     vfb::client::Client client;
     vfb::client::LeaseWatch watch;
-    vfb::UniqueFd epoll;   // of all descriptors that the two wait for
-    bool leasing = false;  // vfb_lease_start() was called, and its result not fetched
-    std::optional<vfb::Result<vfb::client::Reply>> answer;  // to that
+    vfb::UniqueFd epoll;  // of all descriptors that the two wait for
+    vfb::client::LeaseStart lease;
 };
 
 struct vfb_event {

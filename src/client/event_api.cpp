@@ -27,14 +27,12 @@ Result<> wait_for(const vfb::UniqueFd& epoll, int fd, bool write) {
 // Of the connection itself: the answer to vfb_lease_start(), or its end.
 Result<> advance(vfb_connection& connection) {
     auto reply = connection.client.advance();
-    const bool answered = !reply || reply->has_value();
-    if (answered && connection.leasing && !connection.answer) {
-        if (reply)
-            connection.answer.emplace(std::move(**reply));
-        else
-            connection.answer.emplace(std::unexpected(reply.error()));
+    if (!reply) {
+        connection.lease.take(connection.client, std::unexpected(reply.error()));
+        if (connection.client.hung_up()) return std::unexpected(std::move(reply).error());
+    } else if (reply->has_value()) {
+        connection.lease.take(connection.client, std::move(**reply));
     }
-    if (!reply && connection.client.hung_up()) return std::unexpected(std::move(reply).error());
     return {};
 }
 
@@ -79,30 +77,25 @@ vfb_code vfb_dispatch(vfb_connection* connection, vfb_error** error) {
 vfb_code vfb_lease_start(vfb_connection* connection, const char* pool,
                          const vfb_lease_options* options, vfb_error** error) {
     return vfb::client::guarded(error, [&]() -> Result<> {
-        if (connection->leasing)
+        if (connection->lease.under_way())
             return vfb::fail(Code::busy, "lease", {},
                              "the result of the last vfb_lease_start() was not fetched",
                              "vfb_lease_result()");
-        VFB_TRY(const auto request, vfb::client::request_of(pool, options));
-        VFB_CHECK(connection->client.start("Lease", to_json(request)));
-        connection->leasing = true;
+        VFB_TRY(auto request, vfb::client::request_of(pool, options));
+        VFB_CHECK(connection->lease.begin(connection->client, std::move(request)));
         return vfb::client::update_poll(*connection);
     });
 }
 
 vfb_code vfb_lease_result(vfb_connection* connection, vfb_lease_handle** lease, vfb_error** error) {
-    if (connection->leasing && !connection->answer) {
+    if (connection->lease.under_way() && !connection->lease.has_result()) {
         if (error != nullptr) *error = nullptr;
         return VFB_PENDING;
     }
     return vfb::client::guarded(error, [&]() -> Result<> {
-        if (!connection->leasing)
+        if (!connection->lease.under_way())
             return vfb::fail(Code::invalid, "get a lease", {}, "vfb_lease_start() was not called");
-        auto answer = std::move(*connection->answer);
-        connection->answer.reset();
-        connection->leasing = false;
-        if (!answer) return std::unexpected(std::move(answer).error());
-        VFB_TRY(auto granted, vfb::client::read_lease(std::move(*answer)));
+        VFB_TRY(auto granted, connection->lease.fetch());
         *lease = new vfb_lease_handle{std::move(granted)};
         return {};
     });

@@ -2,9 +2,11 @@
 //
 // The C ABI: leases.
 #include <array>
+#include <memory>
 
 #include "base/pidfd.hpp"
 #include "c_api.hpp"
+#include "client/deferred_owner.hpp"
 
 namespace {
 
@@ -87,9 +89,12 @@ extern "C" {
 vfb_code vfb_lease(vfb_connection* connection, const char* pool, const vfb_lease_options* options,
                    vfb_lease_handle** lease, vfb_error** error) {
     return vfb::client::guarded(error, [&]() -> Result<> {
-        VFB_TRY(const auto request, vfb::client::request_of(pool, options));
+        VFB_TRY(auto request, vfb::client::request_of(pool, options));
+        const auto method = vfb::client::defer_owner(request);
         VFB_TRY(auto granted, vfb::client::lease(connection->client, request));
-        *lease = new vfb_lease_handle{std::move(granted)};
+        auto handle = std::make_unique<vfb_lease_handle>(vfb_lease_handle{std::move(granted)});
+        VFB_CHECK(vfb::client::give_to_owner(connection->client, method, handle->lease));
+        *lease = handle.release();
         return {};
     });
 }

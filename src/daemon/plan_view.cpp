@@ -38,9 +38,22 @@ std::string in_words(const Change& change) {
     return fmt::format("{}: {}", change.subject, change.text);
 }
 
+// The texts of a plan are the administrator's, and name leases in full.
+std::string as_told_to(const broker::Caller& caller, std::string text,
+                       const broker::Broker& broker) {
+    for (const auto& [id, lease] : broker.leases()) {
+        if (broker::Broker::may_touch(lease, caller)) continue;
+        const std::string in_full = describe(lease);
+        for (auto at = text.find(in_full); at != std::string::npos; at = text.find(in_full, at))
+            text.replace(at, in_full.size(), fmt::format("lease {}", id));
+    }
+    return text;
+}
+
 }  // namespace
 
-void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& plan) {
+void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& plan,
+                     const broker::Broker& broker, const broker::Caller& caller) {
     if (!plan) {
         facts.no_plan = plan.error().message();
         facts.no_plan_hint = plan.error().hint;
@@ -48,6 +61,7 @@ void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& pla
     }
     const auto add = [&](const std::string& subject, std::size_t count, std::string first,
                          bool later) {
+        first = as_told_to(caller, std::move(first), broker);
         facts.differences.push_back({.subject = subject,
                                      .count = static_cast<unsigned>(count),
                                      .first = std::move(first),

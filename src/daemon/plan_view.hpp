@@ -11,6 +11,8 @@ namespace vfb::daemon {
 
 proto::Json to_json(const broker::Plan& plan);
 // Puts what was planned, or why nothing could be, into `facts`.
-void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& plan);
+// In words for `caller`: guest and process of a lease are told to its user and root only.
+void add_differences(doctor::DaemonFacts& facts, const Result<broker::Plan>& plan,
+                     const broker::Broker& broker, const broker::Caller& caller);
 
 }  // namespace vfb::daemon

@@ -226,7 +226,7 @@ void Service::diagnose(const Request& request) {
     if (!accepted(request, parameters)) return;
     applier_.plan({}, {}, [this, request](const Result<broker::Plan>& plan) {
         auto facts = views_.daemon_facts();
-        add_differences(facts, plan);
+        add_differences(facts, plan, broker_, request.caller);
         diagnose(request, facts);
     });
 }

@@ -2,13 +2,14 @@
 #include "worker_main.hpp"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <mutex>
+#include <array>
+#include <cerrno>
 #include <thread>
 
 #include "log.hpp"
+#include "outbox.hpp"
 #include "proto/connection.hpp"
 #include "worker_operations.hpp"
 
@@ -18,37 +19,6 @@ namespace {
 using proto::Json;
 
 constexpr proto::Limits kLimits{.message_bytes = 8 << 20, .queued_bytes = 256 << 20};
-
-// Answers of the threads, on their way to the one thread that owns the connection.
-class Outbox {
-public:
-    Outbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-    void put(Json body, std::vector<UniqueFd> descriptors) {
-        {
-            const std::scoped_lock lock(mutex_);
-            answers_.emplace_back(std::move(body), std::move(descriptors));
-        }
-        const std::uint64_t one = 1;
-        // Cannot fail: the counter would have to overflow.
-        [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
-    }
-    Result<> send_all(proto::Connection& connection) {
-        std::uint64_t count = 0;
-        [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &count, sizeof count);
-        const std::scoped_lock lock(mutex_);
-        for (auto& [body, descriptors] : answers_)
-            VFB_CHECK(connection.send(body, std::move(descriptors)));
-        answers_.clear();
-        return {};
-    }
-    [[nodiscard]] int fd() const { return wake_.get(); }
-
-private:
-    UniqueFd wake_;
-    std::mutex mutex_;
-    std::vector<std::pair<Json, std::vector<UniqueFd>>> answers_;
-};
 
 void serve(broker::DeviceWork& work, const SysRoot& root, Outbox& outbox, const Json& request) {
     const Json& id = request.at("id");

@@ -208,6 +208,48 @@ TEST_F(BrokerTest, CountsThatCannotBe) {
     EXPECT_EQ(unknown.error().hint, "pools: guests, other");
 }
 
+TEST_F(BrokerTest, DescriptorsOfALeaseFitIntoOneReply) {
+    auto config = parse_config(
+        "[pf.big]\naddress = \"0000:02:00.0\"\nvfs = 254\n[pool.guests]\npf = \"big\"\n",
+        "test.toml");
+    ASSERT_TRUE(config);
+    broker->configure(*config);
+    for (std::uint16_t i = 0; i < 254; ++i) {
+        const SlotKey big{"big", i};
+        const pci::Address address{.domain = 0,
+                                   .bus = 2,
+                                   .device = static_cast<std::uint8_t>(i / 8),
+                                   .function = static_cast<std::uint8_t>(i % 8)};
+        ASSERT_TRUE(broker->locate(big, address, 100 + i, 0));
+        broker->mark_clean(big, broker->default_attributes(big));
+    }
+    const auto asked = [&](unsigned count, vfio::Backend backend, HandOff hand_off) {
+        LeaseRequest request;
+        request.count = count;
+        request.backend = backend;
+        request.hand_off = hand_off;
+        return choose(kRoot, request);
+    };
+    using vfio::Backend;
+    EXPECT_TRUE(asked(126, Backend::group, HandOff::descriptors));
+    const auto groups = asked(127, Backend::group, HandOff::descriptors);
+    ASSERT_FALSE(groups);
+    EXPECT_EQ(groups.error().code, Code::invalid);
+    EXPECT_EQ(groups.error().message(),
+              "cannot lease 127 functions from pool guests: by the group backend that is 255 "
+              "descriptors, and 253 fit into one reply");
+    EXPECT_THAT(groups.error().hint, HasSubstr("`node`"));
+    EXPECT_TRUE(asked(127, Backend::group, HandOff::node));
+    EXPECT_TRUE(asked(252, Backend::iommufd, HandOff::descriptors));
+    EXPECT_EQ(asked(253, Backend::iommufd, HandOff::descriptors).error().code, Code::invalid);
+    LeaseRequest named;
+    for (unsigned i = 0; i < 127; ++i)
+        named.functions.push_back(*broker->find({"big", static_cast<std::uint16_t>(i)})->address);
+    named.count = 127;
+    named.backend = Backend::group;
+    EXPECT_EQ(choose(kRoot, named).error().code, Code::invalid);
+}
+
 TEST_F(BrokerTest, BusyIsToldFromUnusable) {
     take(kRoot, 3);
     EXPECT_EQ(choose(kRoot).error().code, Code::busy);
@@ -252,6 +294,11 @@ TEST_F(BrokerTest, FunctionsThatAreNamedAndNoOthers) {
     EXPECT_EQ(leased.error().code, Code::busy);
     EXPECT_THAT(leased.error().message(), HasSubstr("is leased: lease 1 of user 0 for db"));
     EXPECT_THAT(leased.error().hint, HasSubstr("vfbroker release 1"));
+    const auto to_others = choose(kMember, request);
+    EXPECT_EQ(to_others.error().message(),
+              "cannot lease 0000:01:10.1 from pool guests: 0000:01:10.1 is leased: lease 1 of user "
+              "0");
+    EXPECT_EQ(to_others.error().hint, "take another function of pool guests (vfbroker list)");
     request.functions = {vf(0), vf(0)};
     request.count = 2;
     EXPECT_EQ(choose(kRoot, request).error().code, Code::invalid);

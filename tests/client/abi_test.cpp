@@ -130,10 +130,10 @@ TEST_F(Abi, OptionsReachTheBroker) {
     options.wait_seconds = 3;
     options.guest = "web";
     vfb_lease_free(lease("net", &options));
-    EXPECT_EQ(broker.calls().back().parameters.dump(),
+    EXPECT_EQ(broker.calls().at(1).parameters.dump(),
               R"({"pool":"net","count":1,"guest":"web","attributes":{"mac":"02:00:00:00:00:01",)"
               R"("vlan":0,"spoofCheck":false,"maxTxRate":1000},"backend":"group",)"
-              R"("owner":"process","handOff":"descriptors","memoryLock":1073741824,)"
+              R"("owner":"connection","handOff":"descriptors","memoryLock":1073741824,)"
               R"("waitSeconds":3})");
 }
 

@@ -73,6 +73,23 @@ TEST_F(HoldersTest, OneProcessIsNamedOnce) {
     EXPECT_EQ(find().size(), 1U);
 }
 
+TEST_F(HoldersTest, AThreadWithDescriptorsOfItsOwnCounts) {
+    tree.add_process(812, "tenant", 1, "/dev/null");
+    tree.link("proc/812/task/812/fd/1", "/dev/null");
+    tree.link("proc/812/task/813/fd/1", "/dev/null");
+    tree.link("proc/812/task/814/fd/1", "/dev/null");
+    tree.link("proc/812/task/814/fd/12", tree.dev("vfio/devices/vfio3"));
+    EXPECT_THAT(find(), ElementsAre(Holder{.pid = 812, .name = "tenant"}));
+}
+
+TEST_F(HoldersTest, AProcessWhoseFirstThreadHasEndedCounts) {
+    tree.write("proc/812/comm", "tenant\n");
+    std::filesystem::create_directories(tree.dev("../proc/812/fd"));
+    tree.write("proc/812/task/812/comm", "tenant\n");
+    tree.link("proc/812/task/813/fd/12", tree.dev("vfio/devices/vfio3"));
+    EXPECT_THAT(find(), ElementsAre(Holder{.pid = 812, .name = "tenant"}));
+}
+
 TEST_F(HoldersTest, ADeviceOfAGroupCountsWhereItSaysWhoseItIs) {
     tree.add_process(812, "mine", 12, "anon_inode:[vfio-device]");
     tree.write("proc/812/fdinfo/12",

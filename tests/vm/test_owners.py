@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two owners never hold one function, whatever way they end, and none is lost."""
 import contextlib
+import ctypes
 import fcntl
 import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 import machine
@@ -113,6 +116,88 @@ class Owners(machine.Test):
         with contextlib.suppress(FileNotFoundError):
             for number in range(CLIENTS):
                 os.close(1000 + number)
+
+
+@unittest.skipUnless(IOMMUFD, "a group opens once, wherever its descriptor is")
+class HiddenDescriptors(machine.Test):
+    """A descriptor that its last owner keeps where nobody looks is of no use against the next."""
+    vfs = 1
+
+    def take(self):
+        """A lease, the connection that has it, and its unbound cdev, the only copy."""
+        peer = Peer()
+        self.addCleanup(peer.close)
+        lease = peer.lease()
+        cdev = peer.fds.pop(lease["functions"][0]["descriptor"])
+        while peer.fds:
+            os.close(peer.fds.pop())
+        return peer, lease, cdev
+
+    def give_back(self, peer, lease):
+        self.assertNotIn("error", peer.call("Release", lease=lease["id"]))
+
+    def not_clean(self, *states):
+        """Waits for one of the states; on the way there it was never clean."""
+        def look():
+            pool = self.pool()
+            self.assertEqual(pool["clean"], 0)
+            return any(pool[state] for state in states)
+        machine.wait_for(" or ".join(states), look)
+
+    def test_in_an_unread_message(self):
+        peer, lease, cdev = self.take()
+        ends = socket.socketpair()
+        socket.send_fds(ends[0], [b"x"], [cdev])
+        os.close(cdev)
+        self.give_back(peer, lease)
+        self.not_clean("dirty", "stuck")
+        # The kernel waits for it, and has taken its name away: it is of no use any more.
+        self.assertIsNone(machine.driver_of(lease["functions"][0]["address"]))
+        for end in ends:
+            end.close()
+        self.wait_for_clean(self.vfs)
+        peer.lease()
+
+    def test_in_a_thread_with_descriptors_of_its_own(self):
+        peer, lease, cdev = self.take()
+        has_it, end = threading.Event(), threading.Event()
+
+        def keep():
+            clone_files = 0x400
+            self.assertEqual(ctypes.CDLL(None).unshare(clone_files), 0)
+            has_it.set()
+            end.wait()
+        thread = threading.Thread(target=keep)
+        thread.start()
+        self.addCleanup(end.set)
+        has_it.wait()
+        os.close(cdev)
+        self.give_back(peer, lease)
+        self.not_clean("dirty")
+        self.daemon.wait_for_log(rf"open in pid {os.getpid()} \(python3\)")
+        end.set()
+        thread.join()
+        self.wait_for_clean(self.vfs)
+
+
+class NobodyKnows(machine.Test):
+    """A lease whose number nobody was told is not left."""
+    vfs = 1
+
+    def test_the_number_cannot_be_printed(self):
+        for options in ([], ["--json"], ["--guest", "web"], ["--guest", "web", "--json"]):
+            with open("/dev/full", "wb") as full:
+                lease = subprocess.run(["vfbroker", "lease", "guests", *options], stdout=full,
+                                       stderr=subprocess.PIPE, text=True, check=False)
+            self.assertNotEqual(lease.returncode, 0)
+            self.assertIn("No space left on device", lease.stderr)
+            self.assertEqual(machine.vfbroker_json("leases")["leases"], [])
+            self.wait_for_clean(1)
+        # With a reader it is the guest's, and says so.
+        said = machine.vfbroker_json("lease", "guests", "--guest", "web")["lease"]
+        kept = machine.vfbroker_json("leases")["leases"]
+        self.assertEqual([(lease["id"], lease["owner"]) for lease in kept], [(said["id"], "guest")])
+        self.assertEqual(said["owner"], "guest")
 
 
 class LeaseEvents(machine.Test):

@@ -89,11 +89,20 @@ struct DeviceInfo {
 // Takes the function exclusively, which resets it (FLR at first open), checks that it answers
 // (device info, regions, irqs, MSI-X count, a config read that is not all ones), and closes it,
 // which resets it again. Success proves that no other process had bound it (group: opened it), and
-// that none that find_holders() can see had its cdev open, from where it could bind it later.
+// that none that find_holders() can see had its cdev open, from where it could bind it later. That
+// nobody at all has it open, only unbinding the driver proves: see check_unheld().
 // Code::busy names the holders, Code::unsupported is a function that cannot be reset, Code::lost
 // one that does not answer, Code::not_viable one that the IOMMU does not isolate.
 Result<DeviceInfo> reset_and_check(const SysRoot& root, const pci::Address& address,
                                    Backend backend);
+
+// What to ask before the driver is unbound from a function that somebody had: that waits for ever
+// for whoever has it open, wherever the descriptor is, and a cdev that was open before says nothing
+// to the driver that is bound next. Code::busy names those that find_holders() can see, and refuses
+// a function that is driven by a descriptor that nobody can be seen to have (the group cannot be
+// opened then). Who hides a cdev that he has not bound is not found: the unbinding waits for him.
+// Touches no device.
+Result<> check_unheld(const SysRoot& root, const pci::Address& address);
 
 // --- who has it open (reads proc; needs CAP_SYS_PTRACE or root for other users' processes).
 struct Holder {
@@ -104,7 +113,8 @@ struct Holder {
 // Processes with the function's cdev, its group or (from Linux 6.17 on, where fdinfo names it) a
 // device descriptor of it open, excluding the calling process; in order of pid. While the driver is
 // being unbound from a function that is held, its cdev has no name any more: then every process
-// with a deleted VFIO cdev open counts. Descriptors that are on their way in a socket, or of which
+// with a deleted VFIO cdev open counts. Threads with descriptors of their own are looked into as
+// well. Descriptors that are on their way in a socket or registered with an io_uring, or of which
 // only a mapping is left, belong to no process that could be found.
 Result<std::vector<Holder>> find_holders(const SysRoot& root, const pci::Address& address);
 // The same for several, in their order: every process is looked into once, not once for each.

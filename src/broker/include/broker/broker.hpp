@@ -165,10 +165,13 @@ private:
     // not.
     [[nodiscard]] Result<const Slot*> slot_with_mac(const LeaseRequest& request,
                                                     const PoolConfig& pool) const;
-    // Why a function that was asked for by its address cannot be had now.
-    [[nodiscard]] Result<> refuse_taken(const LeaseRequest& request, const Slot& slot) const;
+    // Why a function that was asked for by its address cannot be had now. Of a lease that `caller`
+    // may not see neither guest nor process are said.
+    [[nodiscard]] Result<> refuse_taken(const LeaseRequest& request, const Slot& slot,
+                                        const Caller& caller) const;
     // The slots that the request names, all of them free, and whole IOMMU groups of them.
-    [[nodiscard]] Result<std::vector<const Slot*>> named_slots(const LeaseRequest& request) const;
+    [[nodiscard]] Result<std::vector<const Slot*>> named_slots(const LeaseRequest& request,
+                                                               const Caller& caller) const;
     // Some function of the pool has yet to be found or prepared for the first time.
     [[nodiscard]] bool is_coming(const std::string& pool) const;
     [[nodiscard]] unsigned functions_of(uid_t uid, const std::string& pool) const;

@@ -119,9 +119,10 @@ public:
     Result<std::vector<nic::VfAttributes>> read_attributes(const pci::Address& pf) const;
 
     // Everything between one owner and the next: proves that the IOMMU isolates the VF, binds it to
-    // its VFIO driver, takes it exclusively (which proves that nobody holds it), resets it, checks
-    // that it answers, writes the default attributes and reads them back.
-    // Code::busy: somebody holds it, or the host uses it; Code::not_viable: the IOMMU cannot
+    // its VFIO driver, anew if it has a cdev, and takes it exclusively (which together prove that
+    // nobody holds it), resets it, checks that it answers, writes the default attributes and reads
+    // them back. Does not come back while a descriptor of it is open that nobody can be seen to
+    // have. Code::busy: somebody holds it, or the host uses it; Code::not_viable: the IOMMU cannot
     // isolate it; anything else: it could not be proven clean.
     Result<ScrubReport> scrub(const ScrubRequest& request);
 
@@ -187,6 +188,11 @@ private:
     // Both return what was before.
     Result<nic::EswitchMode> set_eswitch_mode(const pci::Address& pf, nic::EswitchMode mode);
     Result<std::uint32_t> set_mtu(const pci::Address& pf, std::uint32_t mtu);
+    // Unbinds a VF that has a cdev: the kernel has done that when the last descriptor of it is
+    // closed, also one that is in an unread message or registered with an io_uring, where nobody
+    // can see it, and from where its last owner could bind it when it is the next one's. While
+    // there is one, this does not come back. Code::busy names those who can be seen to have it.
+    Result<> leave_old_descriptors(const pci::Address& vf, const std::string& driver);
     // Binds the VF to `report.driver` and resets it, with as many MSI-X vectors as are wanted.
     Result<> bind_and_reset(const ScrubRequest& request, ScrubReport& report);
     Result<> write_attributes(const ScrubRequest& request, int ifindex, ScrubReport& report);
