@@ -14,9 +14,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kTimeout = 60s;
 
-bool has_slots(const broker::Broker& broker, const std::string& pf) {
-    const auto slot = broker.slots().lower_bound(broker::SlotKey{pf, 0});
-    return slot != broker.slots().end() && slot->first.pf == pf;
+// Also under another name that it had, or has: a lease may hold one of its VFs by that.
+bool has_slots(const broker::Broker& broker, const broker::StoredPf& pf) {
+    return std::ranges::any_of(broker.slots(), [&](const auto& entry) {
+        return broker.belongs(entry.second, pf.name, pf.address);
+    });
 }
 
 }  // namespace
@@ -39,7 +41,7 @@ void GiveBack::check() {
         if (broker_.config().find_pf(slot.key.pf) != nullptr) give_back(slot);
     // One whose VFs are being replaced is given back after that.
     const auto at_rest = [&](const auto& pf) {
-        return !has_slots(broker_, pf.name) && !hardware_.is_held(pf.name);
+        return !has_slots(broker_, pf) && !hardware_.is_held(pf.name);
     };
     const auto begin = std::ranges::stable_partition(pending_, std::not_fn(at_rest)).begin();
     const std::vector<broker::StoredPf> now(begin, pending_.end());

@@ -27,9 +27,10 @@ std::string operation_of(const std::string& pf, unsigned vfs) {
 // Names everybody who is in the way, not the first only.
 Result<> Resizer::check_slots(const std::string& pf, const std::string& operation) const {
     std::vector<std::string> reasons;
-    for (const auto& entry : broker_.slots_of(pf)) {
-        const broker::Slot& slot = entry.second;
-        const std::string where = slot.address ? slot.address->str() : slot.key.str();
+    for (const auto& [key, slot] : broker_.slots()) {
+        if (!broker_.belongs(slot, pf)) continue;
+        const auto function = broker_.function_of(slot);
+        const std::string where = function ? function->str() : key.str();
         if (slot.lease) {
             const broker::Lease* lease = broker_.find_lease(*slot.lease);
             const pid_t pid = lease != nullptr ? lease->owner.process.pid : 0;
@@ -38,7 +39,7 @@ Result<> Resizer::check_slots(const std::string& pf, const std::string& operatio
                                           *slot.lease,
                                           named ? fmt::format("guest {}, ", lease->guest) : "", pid,
                                           process_name(root_.proc(), pid)));
-        } else if (hardware_.scrubber().is_scrubbing(slot.key)) {
+        } else if (hardware_.scrubber().is_scrubbing(key)) {
             reasons.push_back(fmt::format("{} is being scrubbed", where));
         } else if (slot.state == SlotState::dirty || slot.state == SlotState::stuck) {
             reasons.push_back(slot.problem ? slot.problem->message()
