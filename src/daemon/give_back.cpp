@@ -101,23 +101,25 @@ void GiveBack::give_back(const broker::StoredPf& pf) {
                .late =
                    [this, pf] {
                        // How it ended was not said: it is looked at again.
-                       running_.erase(pf.name);
                        hardware_.let_go(pf.name);
                        begin();
+                       if (on_end_) on_end_();
                    }});
 }
 
 void GiveBack::given_back(const broker::StoredPf& pf, const Result<WorkerReply>& reply) {
+    running_.erase(pf.name);
     if (reply) {
         if (auto done = broker_.forget_pf(pf.name); !done) log_error(done.error());
         log(Level::info, "PF {} ({}) is as it was found", pf.name, pf.address);
     } else {
         log_error(reply.error(), Level::warning);
-        // The kernel is inside: nothing may be begun with it before it comes back.
-        if (reply.error().code == Code::stuck) return;
     }
-    running_.erase(pf.name);
-    hardware_.let_go(pf.name);
+    // While the kernel is inside, nothing may be begun with it: it stays held, see `late`.
+    if (!reply && reply.error().code == Code::stuck)
+        hardware_.mark_stuck(pf.name, pf.address, reply.error());
+    else
+        hardware_.let_go(pf.name);
     if (on_end_) on_end_();
 }
 

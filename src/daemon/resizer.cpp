@@ -108,15 +108,23 @@ void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Override
          .timeout = kTimeout,
          .subject = address.str(),
          .done =
-             [this, pf, done = std::move(done)](Result<WorkerReply> reply) {
+             [this, pf, address, done = std::move(done)](Result<WorkerReply> reply) {
                  if (!reply) log_error(reply.error());
-                 // While the kernel is inside, the PF stays held: see `late`.
-                 const bool inside = !reply && reply.error().code == Code::stuck;
-                 if (!inside) finished(pf, reply.has_value());
+                 if (!reply && reply.error().code == Code::stuck)
+                     got_stuck(pf, address, reply.error());
+                 else
+                     finished(pf, reply.has_value());
                  done(reply ? Result<>() : std::unexpected(std::move(reply).error()));
              },
          .part = {},
          .late = [this, pf] { finished(pf, false); }});
+}
+
+// While the kernel is inside, the PF stays held: see `late`.
+void Resizer::got_stuck(const std::string& pf, const pci::Address& address, const Error& why) {
+    running_.erase(pf);
+    hardware_.mark_stuck(pf, address, why);
+    if (on_end_) on_end_();
 }
 
 void Resizer::finished(const std::string& pf, bool done) {
