@@ -69,6 +69,31 @@ const Lease* Broker::find_lease_of_another(const SlotKey& key, const pci::Addres
     return nullptr;
 }
 
+std::optional<pci::Address> Broker::function_of(const Slot& slot) const {
+    const Lease* lease = slot.lease ? find_lease(*slot.lease) : nullptr;
+    if (slot.address || lease == nullptr) return slot.address;
+    const auto held = std::ranges::find(lease->functions, slot.key, &LeasedFunction::slot);
+    return held == lease->functions.end() ? std::nullopt : std::optional(held->address);
+}
+
+bool Broker::belongs(const Slot& slot, const std::string& pf,
+                     const std::optional<pci::Address>& at) const {
+    if (slot.key.pf == pf) return true;
+    const auto function = function_of(slot);
+    return at && function && places_.physfn && places_.physfn(*function) == at;
+}
+
+bool Broker::belongs(const Slot& slot, const std::string& pf) const {
+    const bool known = places_.pf && config_.find_pf(pf) != nullptr;
+    return belongs(slot, pf, known ? places_.pf(pf) : std::nullopt);
+}
+
+void Broker::leave_address(const Slot& slot) {
+    if (!slot.address) return;
+    const auto it = by_address_.find(*slot.address);
+    if (it != by_address_.end() && it->second == slot.key) by_address_.erase(it);
+}
+
 void Broker::configure(Config config) {
     configured_.clear();
     for (const PfConfig& pf : config.pfs) configured_.emplace(pf.name, pf.vfs);
@@ -136,8 +161,7 @@ std::vector<Slot> Broker::retire() {
             ++it;
             continue;
         }
-        if (slot.address && by_address_.at(*slot.address) == it->first)
-            by_address_.erase(*slot.address);
+        leave_address(slot);
         retired.push_back(slot);
         it = slots_.erase(it);
         ++version_;
@@ -169,7 +193,7 @@ bool Broker::locate(const SlotKey& key, const pci::Address& address,
     Slot* s = slot(key);
     if (s == nullptr) return false;
     const bool was_there = s->address == address;
-    if (s->address) by_address_.erase(*s->address);
+    leave_address(*s);
     by_address_.insert_or_assign(address, key);
     s->address = address;
     s->group = group;
@@ -189,7 +213,7 @@ Result<> Broker::lose(const SlotKey& key, Error why) {
     if (s == nullptr) return {};
     const auto lease_id = s->lease;
     s->state = SlotState::absent;
-    if (s->address) by_address_.erase(*s->address);
+    leave_address(*s);
     s->address.reset();
     s->group.reset();
     s->lease.reset();

@@ -46,8 +46,8 @@ Result<> Broker::resume(const DrainTarget& target) {
     return {};
 }
 
-bool Broker::concerns(const DrainTarget& target, const Slot& slot) {
-    return target.kind == DrainTarget::Kind::pf ? slot.key.pf == target.name
+bool Broker::concerns(const DrainTarget& target, const Slot& slot) const {
+    return target.kind == DrainTarget::Kind::pf ? belongs(slot, target.name)
                                                 : slot.pool == target.name;
 }
 

@@ -13,6 +13,14 @@ namespace {
 
 using Action = Change::Action;
 
+// Also one of an earlier daemon, or by a name that the PF had before.
+const Lease* find_lease_at(const Broker& broker, const pci::Address& address) {
+    for (const auto& [id, lease] : broker.leases())
+        for (const LeasedFunction& function : lease.functions)
+            if (!function.lost && function.address == address) return &lease;
+    return nullptr;
+}
+
 // The plan of one PF of the configuration.
 class PfPlanner {
 public:
@@ -102,9 +110,7 @@ private:
                                          address.str(), why, hint)
                                         .error());
         };
-        const Slot* slot = broker_.find_at(address);
-        const Lease* lease =
-            slot != nullptr && slot->lease ? broker_.find_lease(*slot->lease) : nullptr;
+        const Lease* lease = find_lease_at(broker_, address);
         if (lease != nullptr)
             return block(fmt::format("{} holds {}", describe(*lease), address),
                          "vfbroker drain PF --wait keeps new leases out and waits for it");
@@ -207,9 +213,9 @@ PfPlan give_back(const Broker& broker, const StoredPf& pf) {
     plan.address = pf.address;
     std::set<LeaseId> leases;
     unsigned slots = 0;
-    for (const auto& [key, slot] : broker.slots_of(pf.name)) {
-        ++slots;
-        if (slot.lease) leases.insert(*slot.lease);
+    for (const auto& [key, slot] : broker.slots()) {
+        if (key.pf == pf.name) ++slots;
+        if (slot.lease && broker.belongs(slot, pf.name, pf.address)) leases.insert(*slot.lease);
     }
     const std::string text = pf.created_vfs
                                  ? fmt::format("goes back to the host, without its {} VFs", slots)

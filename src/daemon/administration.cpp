@@ -27,8 +27,9 @@ bool Service::is_root(const Request& request, const std::string& operation,
 std::string Service::pf_name(const std::string& name) const {
     const auto address = pci::Address::parse(name);
     if (!address) return name;
+    // Not the name that it had before: that one stays for as long as leases are left of it.
     for (const auto& [pf, status] : hardware_.pfs())
-        if (status.address == *address) return pf;
+        if (status.address == *address && broker_.config().find_pf(pf) != nullptr) return pf;
     return name;
 }
 

@@ -12,6 +12,24 @@ namespace vfb::daemon {
 
 using broker::SlotState;
 
+namespace {
+
+// Nothing can be done with a PF before the kernel has come back from it, and what is read of it
+// meanwhile is of no state that stays.
+void put_off_stuck(broker::Plan& plan, const std::map<std::string, PfStatus>& pfs) {
+    for (const auto& [name, status] : pfs) {
+        if (status.state != PfStatus::State::stuck || !status.problem) continue;
+        std::erase_if(plan.pfs, [&](const broker::PfPlan& pf) { return pf.name == name; });
+        broker::PfPlan stuck;
+        stuck.name = name;
+        stuck.address = status.address;
+        stuck.blocked.push_back(*status.problem);
+        plan.pfs.push_back(std::move(stuck));
+    }
+}
+
+}  // namespace
+
 struct Applier::Running {
     Request request;
     std::optional<Progress> told;
@@ -41,7 +59,9 @@ void Applier::make_plan(broker::Config config, const broker::Overrides& override
         broker::set_aside(seen, overrides);
         const auto remembered = parts_.broker.remembered_pfs();
         if (!remembered) return done(std::unexpected(remembered.error()));
-        done(broker::make_plan(*kept, parts_.broker, seen, *remembered));
+        auto plan = broker::make_plan(*kept, parts_.broker, seen, *remembered);
+        put_off_stuck(plan, parts_.hardware.pfs());
+        done(std::move(plan));
     });
 }
 

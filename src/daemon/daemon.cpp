@@ -72,6 +72,7 @@ Result<> Daemon::start() {
     // A malformed configuration stops a start, and never a running daemon: see reload().
     VFB_TRY(auto config, broker::load_config(options_.config));
     set_identity();
+    set_places();
     broker_.configure(std::move(config));
     wire();
     VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
@@ -135,6 +136,9 @@ void Daemon::wire() {
     leasing_.on_end([this](const broker::Lease& lease, const std::string& how) {
         lease_watchers_.ended(lease, how);
         drainer_.check();
+        // A slot under a name that its PF had before the last restart is at rest at once: no scrub
+        // tells of it.
+        if (inventory_read_) give_back_.check();
     });
     world_.on_change([this](const auto& address, const auto* before, const auto* now) {
         if (!inventory_read_) return;
@@ -178,6 +182,15 @@ void Daemon::set_identity() {
             if (!netdev.permanent_mac.empty()) return netdev.permanent_mac;
         return pf->slot.empty() ? pf->address.str() : pf->slot;
     });
+}
+
+void Daemon::set_places() {
+    broker_.set_places(
+        {.pf = [this](const std::string& name) { return hardware_.address_of(name); },
+         .physfn = [this](const pci::Address& vf) -> std::optional<pci::Address> {
+             const pci::Function* function = world_.find(vf);
+             return function != nullptr ? function->physfn : std::nullopt;
+         }});
 }
 
 void Daemon::on_inventory(const Result<>& result) {

@@ -52,6 +52,7 @@ private:
     Result<> start();
     void wire();
     void set_identity();
+    void set_places();
     void on_inventory(const Result<>& result);
     void reload(const std::function<void(Result<>)>& done);
     void apply(broker::Config config);

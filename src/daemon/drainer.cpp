@@ -17,7 +17,7 @@ bool Drainer::is_drained(const broker::DrainTarget& target) const {
     return broker_.leases_of(target).empty() &&
            std::ranges::none_of(broker_.slots(), [&](const auto& entry) {
                const broker::Slot& slot = entry.second;
-               return broker::Broker::concerns(target, slot) &&
+               return broker_.concerns(target, slot) &&
                       (slot.state == SlotState::dirty || slot.state == SlotState::preparing);
            });
 }
@@ -27,7 +27,7 @@ Error Drainer::too_late(const Waiting& waiting, std::chrono::seconds wait) const
     for (const auto* lease : broker_.leases_of(waiting.target)) left.push_back(describe(*lease));
     for (const auto& [key, slot] : broker_.slots())
         if (!slot.lease && slot.problem && slot.state == SlotState::dirty &&
-            broker::Broker::concerns(waiting.target, slot))
+            broker_.concerns(waiting.target, slot))
             left.push_back(slot.problem->message());
     return fail(Code::timeout, "drain " + waiting.target.str(), waiting.target.name,
                 fmt::format("after {} s there are still: {}", wait / 1s, fmt::join(left, "; ")),

@@ -14,9 +14,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kTimeout = 60s;
 
-bool has_slots(const broker::Broker& broker, const std::string& pf) {
-    const auto slot = broker.slots().lower_bound(broker::SlotKey{pf, 0});
-    return slot != broker.slots().end() && slot->first.pf == pf;
+// Also under another name that it had, or has: a lease may hold one of its VFs by that.
+bool has_slots(const broker::Broker& broker, const broker::StoredPf& pf) {
+    return std::ranges::any_of(broker.slots(), [&](const auto& entry) {
+        return broker.belongs(entry.second, pf.name, pf.address);
+    });
 }
 
 }  // namespace
@@ -39,7 +41,7 @@ void GiveBack::check() {
         if (broker_.config().find_pf(slot.key.pf) != nullptr) give_back(slot);
     // One whose VFs are being replaced is given back after that.
     const auto at_rest = [&](const auto& pf) {
-        return !has_slots(broker_, pf.name) && !hardware_.is_held(pf.name);
+        return !has_slots(broker_, pf) && !hardware_.is_held(pf.name);
     };
     const auto begin = std::ranges::stable_partition(pending_, std::not_fn(at_rest)).begin();
     const std::vector<broker::StoredPf> now(begin, pending_.end());
@@ -99,23 +101,25 @@ void GiveBack::give_back(const broker::StoredPf& pf) {
                .late =
                    [this, pf] {
                        // How it ended was not said: it is looked at again.
-                       running_.erase(pf.name);
                        hardware_.let_go(pf.name);
                        begin();
+                       if (on_end_) on_end_();
                    }});
 }
 
 void GiveBack::given_back(const broker::StoredPf& pf, const Result<WorkerReply>& reply) {
+    running_.erase(pf.name);
     if (reply) {
         if (auto done = broker_.forget_pf(pf.name); !done) log_error(done.error());
         log(Level::info, "PF {} ({}) is as it was found", pf.name, pf.address);
     } else {
         log_error(reply.error(), Level::warning);
-        // The kernel is inside: nothing may be begun with it before it comes back.
-        if (reply.error().code == Code::stuck) return;
     }
-    running_.erase(pf.name);
-    hardware_.let_go(pf.name);
+    // While the kernel is inside, nothing may be begun with it: it stays held, see `late`.
+    if (!reply && reply.error().code == Code::stuck)
+        hardware_.mark_stuck(pf.name, pf.address, reply.error());
+    else
+        hardware_.let_go(pf.name);
     if (on_end_) on_end_();
 }
 

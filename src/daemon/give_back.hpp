@@ -25,6 +25,7 @@ public:
     // After a slot changed: gives back what is at rest by now.
     void check();
     void on_end(std::function<void()> callback) { on_end_ = std::move(callback); }
+    // A PF that is stuck does not count: nobody knows when that ends.
     [[nodiscard]] bool idle() const { return running_.empty(); }
 
 private:

@@ -74,6 +74,14 @@ void Hardware::let_go(const std::string& pf) {
     match_pfs();
 }
 
+void Hardware::mark_stuck(const std::string& pf, const pci::Address& address, Error why) {
+    PfStatus& status = pfs_[pf];
+    status.state = PfStatus::State::stuck;
+    // One that is configured no more was forgotten when the last of its slots went.
+    status.address = address;
+    status.problem = std::move(why);
+}
+
 std::optional<pci::Address> Hardware::address_of(const std::string& pf) const {
     const auto it = pfs_.find(pf);
     return it == pfs_.end() ? std::nullopt : it->second.address;
@@ -93,10 +101,10 @@ bool Hardware::settled() const {
 void Hardware::apply() {
     scrubber_.read_support();
     // One that is not configured any more stays for as long as slots of it are leased or on their
-    // way back.
+    // way back, or something is being done with it.
     std::erase_if(pfs_, [&](const auto& entry) {
         return broker_.config().find_pf(entry.first) == nullptr &&
-               broker_.slots_of(entry.first).empty();
+               broker_.slots_of(entry.first).empty() && !is_held(entry.first);
     });
     // What failed is tried again: that is what a reload is for.
     for (auto& [name, status] : pfs_)

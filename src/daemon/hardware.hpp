@@ -71,6 +71,9 @@ public:
     void hold(const std::string& pf);
     void let_go(const std::string& pf);
     [[nodiscard]] bool is_held(const std::string& pf) const { return held_.contains(pf); }
+    // The kernel does not come back from what is done with a PF that is held: `stuck` until
+    // let_go(), and nobody waits for it.
+    void mark_stuck(const std::string& pf, const pci::Address& address, Error why);
 
     [[nodiscard]] Scrubber& scrubber() { return scrubber_; }
     [[nodiscard]] const std::map<std::string, PfStatus>& pfs() const { return pfs_; }

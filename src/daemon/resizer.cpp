@@ -27,9 +27,10 @@ std::string operation_of(const std::string& pf, unsigned vfs) {
 // Names everybody who is in the way, not the first only.
 Result<> Resizer::check_slots(const std::string& pf, const std::string& operation) const {
     std::vector<std::string> reasons;
-    for (const auto& entry : broker_.slots_of(pf)) {
-        const broker::Slot& slot = entry.second;
-        const std::string where = slot.address ? slot.address->str() : slot.key.str();
+    for (const auto& [key, slot] : broker_.slots()) {
+        if (!broker_.belongs(slot, pf)) continue;
+        const auto function = broker_.function_of(slot);
+        const std::string where = function ? function->str() : key.str();
         if (slot.lease) {
             const broker::Lease* lease = broker_.find_lease(*slot.lease);
             const pid_t pid = lease != nullptr ? lease->owner.process.pid : 0;
@@ -38,7 +39,7 @@ Result<> Resizer::check_slots(const std::string& pf, const std::string& operatio
                                           *slot.lease,
                                           named ? fmt::format("guest {}, ", lease->guest) : "", pid,
                                           process_name(root_.proc(), pid)));
-        } else if (hardware_.scrubber().is_scrubbing(slot.key)) {
+        } else if (hardware_.scrubber().is_scrubbing(key)) {
             reasons.push_back(fmt::format("{} is being scrubbed", where));
         } else if (slot.state == SlotState::dirty || slot.state == SlotState::stuck) {
             reasons.push_back(slot.problem ? slot.problem->message()
@@ -107,15 +108,23 @@ void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Override
          .timeout = kTimeout,
          .subject = address.str(),
          .done =
-             [this, pf, done = std::move(done)](Result<WorkerReply> reply) {
+             [this, pf, address, done = std::move(done)](Result<WorkerReply> reply) {
                  if (!reply) log_error(reply.error());
-                 // While the kernel is inside, the PF stays held: see `late`.
-                 const bool inside = !reply && reply.error().code == Code::stuck;
-                 if (!inside) finished(pf, reply.has_value());
+                 if (!reply && reply.error().code == Code::stuck)
+                     got_stuck(pf, address, reply.error());
+                 else
+                     finished(pf, reply.has_value());
                  done(reply ? Result<>() : std::unexpected(std::move(reply).error()));
              },
          .part = {},
          .late = [this, pf] { finished(pf, false); }});
+}
+
+// While the kernel is inside, the PF stays held: see `late`.
+void Resizer::got_stuck(const std::string& pf, const pci::Address& address, const Error& why) {
+    running_.erase(pf);
+    hardware_.mark_stuck(pf, address, why);
+    if (on_end_) on_end_();
 }
 
 void Resizer::finished(const std::string& pf, bool done) {

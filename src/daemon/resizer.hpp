@@ -20,7 +20,9 @@ public:
     using Done = std::function<void(Result<>)>;
     // `done` exactly once: when the new VFs are there (they are scrubbed from then on), or when
     // nothing was done, or what was done has been undone. Code::busy names who is in the way.
+    // Code::stuck: the kernel has not come back; the PF is stuck until it does.
     void resize(const std::string& pf, unsigned vfs, const broker::Overrides& overrides, Done done);
+    // A PF that is stuck does not count: nobody knows when that ends.
     [[nodiscard]] bool idle() const { return running_.empty(); }
     // Something ended; for whoever waits until all is idle.
     void on_end(std::function<void()> callback) { on_end_ = std::move(callback); }
@@ -30,6 +32,7 @@ private:
     [[nodiscard]] Result<> check_slots(const std::string& pf, const std::string& operation) const;
     Result<> begin(const std::string& pf, unsigned from, unsigned to);
     void finished(const std::string& pf, bool done);
+    void got_stuck(const std::string& pf, const pci::Address& address, const Error& why);
 
     const SysRoot& root_;
     World& world_;

@@ -175,8 +175,14 @@ void Worker::fail_all(const Error& error) {
     connection_.reset();
     auto pending = std::move(pending_);
     pending_.clear();
-    for (auto& [id, entry] : pending)
+    for (auto& [id, entry] : pending) {
         if (!entry->stuck) entry->call.done(std::unexpected(error));
+        // The kernel closes a process's socket when its last thread has left it: the call is over.
+        // Should a worker have been given up for what it said, whatever is begun next waits for the
+        // kernel's lock of the device in its turn.
+        else if (entry->call.late)
+            entry->call.late();
+    }
 }
 
 void Worker::arm_idle() {

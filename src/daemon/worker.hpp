@@ -24,7 +24,7 @@ struct WorkerCall {
     std::string subject;                            // the function concerned, for messages
     std::function<void(Result<WorkerReply>)> done;  // exactly once
     std::function<void(proto::Json)> part;          // of an answer in parts; may be empty
-    // The call came back after it had been reported stuck; may be empty.
+    // The call came back after it had been reported stuck, or its worker is gone; may be empty.
     std::function<void()> late;
 };
 

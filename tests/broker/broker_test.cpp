@@ -565,6 +565,62 @@ TEST_F(BrokerTest, WhatIsDrainedIsNotLeased) {
     EXPECT_EQ(broker->find_target("pool:uplink").error().code, Code::not_found);
 }
 
+// [pf.uplink] is [pf.lan] now, and VF 0 is leased under the name before.
+class RenamedPf : public BrokerTest {
+protected:
+    void SetUp() override {
+        BrokerTest::SetUp();
+        lease = take(kRoot);
+        broker->set_places({.pf = [this](const std::string&) { return std::optional(at); },
+                            .physfn = [](const pci::Address&) { return std::optional(kPf); }});
+        rename();
+    }
+    void rename() {
+        std::string text = kConfig;
+        for (auto i = text.find("uplink"); i != std::string::npos; i = text.find("uplink"))
+            text.replace(i, 6, "lan");
+        broker->configure(*parse_config(text, "test.toml"));
+    }
+    const Slot& leased() const { return *broker->find(key(0)); }
+
+    static constexpr pci::Address kPf{.domain = 0, .bus = 1, .device = 0, .function = 0};
+    static constexpr pci::Address kOther{.domain = 0, .bus = 2, .device = 0, .function = 0};
+    pci::Address at = kPf;  // where the kernel has the PFs of the configuration
+    LeaseId lease = 0;
+};
+
+TEST_F(RenamedPf, IsDrainedOfLeasesUnderTheNameBefore) {
+    const auto lan = *broker->find_target("lan");
+    ASSERT_TRUE(broker->drain(lan));
+    ASSERT_EQ(broker->leases_of(lan).size(), 1U);
+    EXPECT_EQ(broker->leases_of(lan).front()->id, lease);
+    EXPECT_TRUE(broker->concerns(lan, leased()));
+    EXPECT_EQ(broker->drained_by(leased())->str(), "pf:lan");
+    at = kOther;  // another PF of that name is none of its business
+    EXPECT_THAT(broker->leases_of(lan), IsEmpty());
+}
+
+TEST_F(RenamedPf, KeepsWhatBelongsToItByTheDevice) {
+    EXPECT_TRUE(broker->belongs(leased(), "lan"));
+    EXPECT_TRUE(broker->belongs(leased(), "uplink"));
+    // No name of the configuration: where it was says it.
+    EXPECT_FALSE(broker->belongs(leased(), "wan"));
+    EXPECT_TRUE(broker->belongs(leased(), "wan", kPf));
+    EXPECT_FALSE(broker->belongs(leased(), "wan", kOther));
+    // What was lost is no function of it any more.
+    ASSERT_TRUE(broker->lose(key(0), fail(Code::lost, "use", "it", "it is gone").error()));
+    EXPECT_FALSE(broker->belongs(leased(), "lan"));
+}
+
+TEST_F(RenamedPf, OneAddressUnderTwoNamesIsRetiredOnce) {
+    const SlotKey other{"lan", 1};
+    broker->locate(other, vf(1), 21, 0);  // uplink/1 is at rest there, too
+    ASSERT_TRUE(broker->lose(other, fail(Code::lost, "use", "it", "it is gone").error()));
+    EXPECT_EQ(broker->retire().size(), 3U);
+    broker->locate(other, vf(1), 21, 0);
+    EXPECT_EQ(broker->find_at(vf(1))->key, other);
+}
+
 TEST_F(BrokerTest, AResizeHoldsUntilTheConfigurationChanges) {
     ASSERT_TRUE(broker->begin_resize("uplink", 4, 6));
     EXPECT_NE(broker->unsettled_resize("uplink"), nullptr);
@@ -672,6 +728,35 @@ TEST(BrokerRestart, DrainsAndResizesAreKept) {
     ASSERT_NE(broker->unsettled_resize("uplink"), nullptr);
     EXPECT_EQ(broker->unsettled_resize("uplink")->to, 7U);
     EXPECT_EQ(broker->config().find_pf("uplink")->vfs, 4U);
+}
+
+// The next daemon has the lease under that name, and no place of its slot.
+TEST(BrokerRestart, ALeaseUnderTheNameBeforeIsThePfs) {
+    const std::string path = testing::TempDir() + "renamed.db";
+    ::unlink(path.c_str());
+    const pci::Address pf{.domain = 0, .bus = 1, .device = 0, .function = 0};
+    const auto config = parse_config(kConfig, "test.toml");
+    {
+        auto broker = Broker::open(*Store::open(path), 1ULL << 30);
+        broker->configure(*config);
+        broker->locate({"uplink", 0}, vf(0), 20, 0);
+        ASSERT_TRUE(broker->mark_clean({"uplink", 0}, {}));
+        LeaseRequest request;
+        request.pool = "guests";
+        ASSERT_TRUE(broker->begin(*broker->choose(request, kRoot, kBoth), kRoot, 1));
+    }
+    auto broker = Broker::open(*Store::open(path), 1ULL << 30);
+    broker->set_places({.pf = [&](const std::string&) { return std::optional(pf); },
+                        .physfn = [&](const pci::Address&) { return std::optional(pf); }});
+    broker->configure(
+        *parse_config("[pf.lan]\naddress = \"0000:01:00.0\"\nvfs = 4\n"
+                      "[pool.guests]\npf = \"lan\"\n",
+                      "test.toml"));
+    const Slot& slot = *broker->find({"uplink", 0});
+    EXPECT_FALSE(slot.address);
+    EXPECT_EQ(broker->function_of(slot), vf(0));
+    EXPECT_EQ(broker->leases_of(*broker->find_target("lan")).size(), 1U);
+    ::unlink(path.c_str());
 }
 
 TEST(BrokerRestart, PromisesAreKept) {

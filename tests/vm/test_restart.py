@@ -10,10 +10,10 @@ from machine import ALICE, Peer, vfbroker, vfbroker_json
 
 
 class Restart(machine.Test):
-    def process_lease(self):
+    def process_lease(self, *options):
         """A process with a lease of its own, that waits to be killed."""
         process = subprocess.Popen(
-            ["vfbroker", "run", "guests", "--", "bash", "-c", "echo started; exec sleep 1000",
+            ["vfbroker", "run", "guests", *options, "--", "bash", "-c", "echo started; exec sleep 1000",
              "bash", "{}"], stdout=subprocess.PIPE, text=True, **machine.as_user(ALICE))
         self.assertEqual(process.stdout.readline(), "started\n")
         self.addCleanup(process.wait)
@@ -108,8 +108,9 @@ class Restart(machine.Test):
         self.wait_for_clean(4)
 
     def test_pf_that_gets_another_name_keeps_its_vfs_and_leases(self):
-        process = self.process_lease()
-        leased = self.leases_by_pid()[process.pid]["functions"][0]["address"]
+        process = self.process_lease("--vlan", "9")
+        lease = self.leases_by_pid()[process.pid]
+        leased = lease["functions"][0]["address"]
         self.daemon.configure(machine.CONFIG.format(vfs=4).replace("uplink", "lan"))
         vfbroker("reload")
         self.wait_for_clean(3)
@@ -119,14 +120,35 @@ class Restart(machine.Test):
         others = vfbroker_json("lease", "guests", "--guest", "web", "--count", "3")["lease"]
         self.assertNotIn(leased, [function["address"] for function in others["functions"]])
         vfbroker("lease", "guests", "--guest", "web2", status=5)
-        process.kill()
-        process.wait()
-        self.wait_for_clean(1)
         vfbroker("release", others["id"])
-        self.wait_for_clean(4)
+        self.wait_for_clean(3)
+        self.assertEqual(machine.vf_address(0), leased)
+        self.check_that_nothing_of_it_is_touched(lease)
+        self.daemon.stop()
+        self.daemon.start()
+        self.wait_for_clean(3)
+        self.check_that_nothing_of_it_is_touched(lease)
+        # Nor is any name of it given back before the lease has ended.
         self.daemon.configure("")
         vfbroker("reload")
+        self.assertNotIn("configured no more: giving it back", self.daemon.log())
+        self.assertEqual(self.found(), (4, 0, 1))
+        self.assertEqual(machine.kernel_attributes(0)["vlan_list"][0]["vlan"], 9)
+        process.kill()
+        process.wait()
         self.given_back()
+
+    def check_that_nothing_of_it_is_touched(self, lease):
+        address = lease["functions"][0]["address"]
+        refused = vfbroker("resize", "lan", "6", status=5).stderr
+        self.assertIn(f"{address} is leased (lease {lease['id']}, ", refused)
+        self.daemon.configure(machine.CONFIG.format(vfs=6).replace("uplink", "lan"))
+        self.assertIn(f"lease {lease['id']} ", vfbroker("plan", status=2).stdout)
+        self.daemon.configure(machine.CONFIG.format(vfs=4).replace("uplink", "lan"))
+        late = vfbroker("drain", machine.PF, "--wait", "1", status=6).stderr
+        self.assertIn(f"lease {lease['id']} ", late)
+        vfbroker("resume", "lan")
+        self.assertEqual(self.found(), (4, 0, 1))
 
     def test_pf_that_was_taken_out_while_the_daemon_was_down(self):
         self.daemon.stop()

@@ -65,6 +65,15 @@ public:
     // name in the configuration now.
     [[nodiscard]] const Lease* find_lease_of_another(const SlotKey& key,
                                                      const pci::Address& address) const;
+    // Where its function is: as located, or else as its lease says, which an earlier daemon made.
+    [[nodiscard]] std::optional<pci::Address> function_of(const Slot& slot) const;
+    // Whether it is a slot of the PF that has the name `pf` or is at the address `at`. A PF that
+    // gets another name keeps slots under the one before until their leases have ended: what is
+    // done to a PF is done to those as well.
+    [[nodiscard]] bool belongs(const Slot& slot, const std::string& pf,
+                               const std::optional<pci::Address>& at) const;
+    // The same for a PF of the configuration, which is where the kernel has it now.
+    [[nodiscard]] bool belongs(const Slot& slot, const std::string& pf) const;
 
     // --- what the machine says
     // The slot's function is at `address`. A slot that was absent becomes `preparing`, or stays
@@ -129,7 +138,7 @@ public:
     [[nodiscard]] const std::set<DrainTarget>& drained() const { return drained_; }
     // What the slot is drained by; nullptr when it is not.
     [[nodiscard]] const DrainTarget* drained_by(const Slot& slot) const;
-    [[nodiscard]] static bool concerns(const DrainTarget& target, const Slot& slot);
+    [[nodiscard]] bool concerns(const DrainTarget& target, const Slot& slot) const;
     // Leases that hold a slot of it.
     [[nodiscard]] std::vector<const Lease*> leases_of(const DrainTarget& target) const;
 
@@ -155,10 +164,19 @@ public:
     [[nodiscard]] bool is_outdated(const Slot& slot) const;
     // Stable text for local MACs: machine id and the PF's permanent MAC.
     void set_identity(std::string machine, std::function<std::string(const std::string& pf)> pf);
+    // What the kernel says: where the PF of that name is, and which PF a function is a VF of.
+    // Without it, slots belong to PFs by their names alone.
+    struct Places {
+        std::function<std::optional<pci::Address>(const std::string& pf)> pf;
+        std::function<std::optional<pci::Address>(const pci::Address& vf)> physfn;
+    };
+    void set_places(Places places) { places_ = std::move(places); }
 
 private:
     Broker(Store store, std::uint64_t memory) : store_(std::move(store)), memory_(memory) {}
     Slot* slot(const SlotKey& key);  // to change it: counts as a change
+    // The slot is not at its address any more; another one may be there by now, and stays.
+    void leave_address(const Slot& slot);
     void apply_resizes();
     void make_slots();
     // Who has the MAC address that is asked for, if that function is free to lease; Code::busy if
@@ -190,6 +208,7 @@ private:
     std::map<std::string, StoredResize> resizes_;  // by PF
     std::string machine_;
     std::function<std::string(const std::string&)> pf_identity_;
+    Places places_;
 };
 
 }  // namespace vfb::broker
