@@ -320,6 +320,8 @@ void Hardware::sync(const std::string& name) {
         present.push_back(key);
         unknown_original |= !slot.original;
     }
+    // Its VFs are on their way to be removed; configured again meanwhile, it waits for let_go().
+    if (held_.contains(name)) return;
     // VFs that somebody else created: see what they are bound to before anything is done to them.
     const broker::PfConfig* config = broker_.config().find_pf(name);
     if (unknown_original && config != nullptr) return prepare(*config);
