@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "worker_operations.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <iterator>
+#include <set>
 
 #include "base/ssh_session.hpp"
 #include "doctor/doctor.hpp"
@@ -40,30 +44,45 @@ Json problems_to_json(const std::vector<pci::ReadProblem>& problems) {
     return list;
 }
 
-// Every function of the machine, each a part.
+// Whether something is unknown of a function for a reason that is not the function's.
+bool lacks_means(const pci::ReadProblem& problem) {
+    const int errnum = problem.error.errnum;
+    return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
+// Every function of the machine, each a part; of those that could not be read whole, that.
 Result<WorkerReply> inventory(const Context& c) {
     std::vector<pci::ReadProblem> problems;
     VFB_TRY(const auto functions, pci::Inventory(c.root).read_all(&problems));
-    for (const auto& function : functions) c.part(to_json(function));
+    std::set<pci::Address> unread;
+    for (const auto& problem : problems)
+        if (lacks_means(problem)) unread.insert(problem.address);
+    for (const auto& function : functions)
+        if (!unread.contains(function.address)) c.part(to_json(function));
+    for (const auto& address : unread) c.part({{"unread", address.str()}});
     WorkerReply reply;
     reply.parameters["problems"] = problems_to_json(problems);
     return reply;
 }
 
-// Some functions anew: those that exist are parts, those that do not are named at the end.
+// Some functions anew, each a part: the function, or that it is gone. Of one that could not be read
+// there is neither, and why is among the problems.
 Result<WorkerReply> read(const Context& c) {
     VFB_TRY(const auto addresses, c.addresses());
     std::vector<pci::ReadProblem> problems;
     pci::Inventory inventory(c.root);
-    WorkerReply reply;
-    reply.parameters["gone"] = Json::array();
     for (const auto& address : addresses) {
-        const auto function = inventory.read(address, &problems);
-        if (function)
+        std::vector<pci::ReadProblem> own;
+        auto function = inventory.read(address, &own);
+        if (function && std::ranges::none_of(own, lacks_means))
             c.part(to_json(*function));
-        else
-            reply.parameters["gone"].push_back(address.str());
+        else if (!function && function.error().code == Code::not_found)
+            c.part({{"gone", address.str()}});
+        else if (!function)
+            own.push_back({address, std::move(function).error()});
+        std::ranges::move(own, std::back_inserter(problems));
     }
+    WorkerReply reply;
     reply.parameters["problems"] = problems_to_json(problems);
     return reply;
 }
