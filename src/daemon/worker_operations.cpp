@@ -87,7 +87,7 @@ Result<WorkerReply> read(const Context& c) {
     return reply;
 }
 
-Result<WorkerReply> prepare_pf(const Context& c) {
+Result<broker::PreparePfRequest> prepare_request(const Context& c) {
     broker::PreparePfRequest request;
     VFB_TRY(request.pf, c.address("pf"));
     request.vfs = c.parameters.at("vfs").get<unsigned>();
@@ -95,17 +95,35 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     const auto settings = pf_settings_from_json(c.parameters.at("settings"));
     request.mtu = settings.mtu;
     request.eswitch_mode = settings.eswitch_mode;
+    return request;
+}
+
+Json vfs_to_json(const std::vector<pci::Address>& vfs, const std::vector<pci::Binding>& bindings) {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < vfs.size(); ++i)
+        list.push_back({{"address", vfs[i].str()}, {"binding", to_json(bindings[i])}});
+    return list;
+}
+
+// What `prepare-pf` with the same parameters would change.
+Result<WorkerReply> read_pf(const Context& c) {
+    VFB_TRY(const auto request, prepare_request(c));
+    VFB_TRY(const auto found, c.work.read_pf(request));
+    WorkerReply reply;
+    reply.parameters["autoprobe"] = found.autoprobe;
+    if (found.up) reply.parameters["up"] = *found.up;
+    reply.parameters["settings"] =
+        to_json(PfSettings{.mtu = found.mtu, .eswitch_mode = found.eswitch_mode});
+    reply.parameters["vfs"] = vfs_to_json(found.vfs, found.bindings);
+    return reply;
+}
+
+Result<WorkerReply> prepare_pf(const Context& c) {
+    VFB_TRY(const auto request, prepare_request(c));
     VFB_TRY(const auto prepared, c.work.prepare_pf(request));
     WorkerReply reply;
     reply.parameters["created"] = prepared.created;
-    reply.parameters["autoprobe"] = prepared.autoprobe;
-    if (prepared.was_up) reply.parameters["wasUp"] = *prepared.was_up;
-    reply.parameters["settings"] =
-        to_json(PfSettings{.mtu = prepared.mtu, .eswitch_mode = prepared.eswitch_mode});
-    reply.parameters["vfs"] = Json::array();
-    for (std::size_t i = 0; i < prepared.vfs.size(); ++i)
-        reply.parameters["vfs"].push_back(
-            {{"address", prepared.vfs[i].str()}, {"binding", to_json(prepared.bindings[i])}});
+    reply.parameters["vfs"] = vfs_to_json(prepared.vfs, prepared.bindings);
     return reply;
 }
 
@@ -234,9 +252,10 @@ Result<WorkerReply> diagnose(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 15> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 16> kOperations{{
     {"inventory", inventory},
     {"read", read},
+    {"read-pf", read_pf},
     {"prepare-pf", prepare_pf},
     {"give-back-pf", give_back_pf},
     {"resize-pf", resize_pf},

@@ -107,6 +107,27 @@ class Restart(machine.Test):
         vfbroker("reload")
         self.wait_for_clean(4)
 
+    def test_a_crash_while_vfs_are_created(self):
+        device = pathlib.Path(f"/sys/bus/pci/devices/{machine.PF}")
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.given_back()
+        mtu = device / "net" / machine.netdev_of() / "mtu"
+        self.assertEqual(mtu.read_text(), "1500\n")
+        self.daemon.stop()
+        self.daemon.configure(machine.CONFIG.format(vfs="4\nmtu = 1400"))
+        self.daemon.start(ready=False)
+        machine.wait_for("the first VF is there", (device / "virtfn0").exists)
+        self.daemon.stop(signal.SIGKILL)
+        self.daemon.start()
+        self.wait_for_clean(4)
+        self.assertEqual(mtu.read_text(), "1400\n")
+        # What the one that was killed found is what is given back.
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.given_back()
+        self.assertEqual(mtu.read_text(), "1500\n")
+
     def test_pf_that_is_configured_again_while_it_is_given_back(self):
         peer = machine.Peer()
         self.daemon.configure("")
