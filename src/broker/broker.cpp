@@ -177,6 +177,8 @@ Result<> Broker::forget_original(const SlotKey& key) {
     without.lent_netdev = false;
     VFB_CHECK(store_.put_slot(without));
     stored->second = without;
+    // One that is configured again meanwhile would take its own driver for the original later.
+    if (Slot* s = slot(key)) s->original.reset();
     return {};
 }
 

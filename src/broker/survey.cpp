@@ -9,17 +9,21 @@
 #include "timeouts.hpp"
 
 namespace vfb::broker {
+
+Result<DeviceWork::NetdevState> DeviceWork::read_netdev(const pci::Address& pf) const {
+    VFB_TRY(const auto function, pci::Inventory(root_, false).read(pf));
+    if (function.netdevs.empty()) return NetdevState{};
+    const auto& netdev = function.netdevs.front();
+    VFB_TRY(const auto mtu,
+            root_.sys().read_number(fmt::format("bus/pci/devices/{}/net/{}/mtu", pf, netdev.name)));
+    return NetdevState{.up = netdev.up, .mtu = static_cast<std::uint32_t>(mtu)};
+}
+
 Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) const {
     Survey survey;
-    pci::Inventory inventory(root_, false);
-    VFB_TRY(const auto function, inventory.read(pf));
-    if (!function.netdevs.empty()) survey.up = function.netdevs.front().up;
-    if (survey.up) {
-        VFB_TRY(const auto mtu,
-                root_.sys().read_number(fmt::format("bus/pci/devices/{}/net/{}/mtu", pf,
-                                                    function.netdevs.front().name)));
-        survey.mtu = static_cast<std::uint32_t>(mtu);
-    }
+    VFB_TRY(const auto netdev, read_netdev(pf));
+    survey.up = netdev.up;
+    survey.mtu = netdev.mtu;
     if (root_.is_host())
         if (auto devlink = nic::Devlink::open("pci", pf.str()))
             if (const auto mode = devlink->eswitch_mode()) survey.eswitch_mode = *mode;

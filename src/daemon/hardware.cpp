@@ -20,6 +20,24 @@ using broker::SlotState;
 
 constexpr auto kPrepareTimeout = 60s;
 
+// What a worker's `read-pf` found, as it is remembered.
+broker::StoredPf found_pf(const proto::Json& json) {
+    broker::StoredPf found;
+    found.autoprobe = json.at("autoprobe").get<bool>();
+    if (const auto up = json.find("up"); up != json.end()) found.was_up = up->get<bool>();
+    const auto settings = pf_settings_from_json(json.at("settings"));
+    found.mtu = settings.mtu;
+    found.eswitch_mode = settings.eswitch_mode;
+    return found;
+}
+
+// Whether nothing that was done to a PF without VFs is left: what was found of it, and what is now.
+bool is_as_found(const broker::StoredPf& found, const broker::StoredPf& now) {
+    const auto same = [](const auto& was, const auto& is) { return !was || was == is; };
+    return !found.found_vfs && found.autoprobe == now.autoprobe && same(found.was_up, now.was_up) &&
+           same(found.mtu, now.mtu) && same(found.eswitch_mode, now.eswitch_mode);
+}
+
 }  // namespace
 
 std::string_view to_string(PfStatus::State state) {
@@ -61,6 +79,13 @@ bool Hardware::is_configured(const pci::Address& pf) const {
 
 void Hardware::hold(const std::string& pf) {
     held_.insert(pf);
+}
+
+bool Hardware::is_held(const std::string& pf) const {
+    const auto status = pfs_.find(pf);
+    return held_.contains(pf) ||
+           (status != pfs_.end() && (status->second.state == PfStatus::State::applying ||
+                                     status->second.state == PfStatus::State::stuck));
 }
 
 void Hardware::let_go(const std::string& pf) {
@@ -164,22 +189,56 @@ void Hardware::prepare(const broker::PfConfig& pf) {
     status.state = PfStatus::State::applying;
     status.problem.reset();
     status.settings = wanted_settings(pf, address);
-    worker_of(pf.name).call(
-        {.operation = "prepare-pf",
-         .parameters = {{"pf", address.str()},
-                        {"vfs", pf.vfs},
-                        {"linkUp", pf.link_up},
-                        {"settings", to_json(status.settings)}},
-         .timeout = kPrepareTimeout,
-         .subject = address.str(),
-         .done = [this, name = pf.name, address](
-                     Result<WorkerReply> reply) { prepared(name, address, std::move(reply)); },
-         .part = {},
-         .late =
-             [this, name = pf.name] {
-                 pfs_[name].state = PfStatus::State::missing;
-                 match_pfs();
-             }});
+    // What is found is remembered before anything is done: a daemon that dies meanwhile leaves it
+    // to the next one.
+    const Request request{.name = pf.name,
+                          .address = address,
+                          .parameters = {{"pf", address.str()},
+                                         {"vfs", pf.vfs},
+                                         {"linkUp", pf.link_up},
+                                         {"settings", to_json(status.settings)}}};
+    call("read-pf", request, &Hardware::found);
+}
+
+void Hardware::call(const char* operation, const Request& request, Answer answer) {
+    workers_.of(request.address.str())
+        .call({.operation = operation,
+               .parameters = request.parameters,
+               .timeout = kPrepareTimeout,
+               .subject = request.address.str(),
+               .done =
+                   [this, request, answer](Result<WorkerReply> reply) {
+                       // Another one by now, or none: whoever waits for this one has to know.
+                       if (address_of(request.name) != request.address) return scrubber_.announce();
+                       (this->*answer)(request, std::move(reply));
+                   },
+               .part = {},
+               .late =
+                   [this, name = request.name] {
+                       pfs_[name].state = PfStatus::State::missing;
+                       match_pfs();
+                       scrubber_.announce();
+                   }});
+}
+
+void Hardware::found(const Request& request, Result<WorkerReply> reply) {
+    // Not configured any more: nothing has been done yet.
+    if (broker_.config().find_pf(request.name) == nullptr) {
+        pfs_[request.name].state = PfStatus::State::missing;
+        return scrubber_.announce();
+    }
+    if (!reply) return failed(request.name, std::move(reply).error());
+    if (auto recorded = record(request, reply->parameters); !recorded)
+        return failed(request.name, std::move(recorded).error());
+    call("prepare-pf", request, &Hardware::prepared);
+}
+
+void Hardware::failed(const std::string& name, Error error) {
+    log_error(error);
+    PfStatus& status = pfs_[name];
+    status.state = error.code == Code::stuck ? PfStatus::State::stuck : PfStatus::State::failed;
+    status.problem = std::move(error);
+    scrubber_.announce();
 }
 
 // What the configuration names no more is put back to what was found.
@@ -201,22 +260,30 @@ bool Hardware::is_to_be_set(const std::string& name, const PfStatus& status) {
            status.settings != wanted_settings(*pf, *status.address);
 }
 
-void Hardware::prepared(const std::string& name, const pci::Address& address,
-                        Result<WorkerReply> reply) {
-    const auto it = pfs_.find(name);
-    // Another one by now, or none: whoever waits for this one has to know.
-    if (it == pfs_.end() || it->second.address != address) return scrubber_.announce();
-    PfStatus& status = it->second;
-    Result<> recorded;
-    if (reply) recorded = record(name, address, reply->parameters);
-    if (!reply || !recorded) {
-        Error error = reply ? std::move(recorded).error() : std::move(reply).error();
-        log_error(error);
-        status.state = error.code == Code::stuck ? PfStatus::State::stuck : PfStatus::State::failed;
-        status.problem = std::move(error);
-        scrubber_.announce();
-        return;
+// The worker has undone what it had done. If all of it is as it was found, nothing is remembered:
+// what somebody else does to the PF from now on is not ours to give back.
+void Hardware::undone(const Request& request, Result<WorkerReply> now) {
+    if (now && now->parameters.at("vfs").empty()) {
+        const auto known = broker_.remembered_pfs();
+        if (!known) log_error(known.error());
+        for (const auto& pf : known.value_or(std::vector<broker::StoredPf>{}))
+            if (pf.name == request.name && is_as_found(pf, found_pf(now->parameters)))
+                if (auto done = broker_.forget_pf(pf.name); !done) log_error(done.error());
     }
+    Error error = *pfs_[request.name].problem;
+    failed(request.name, std::move(error));
+}
+
+void Hardware::prepared(const Request& request, Result<WorkerReply> reply) {
+    const auto& [name, address, parameters] = request;
+    PfStatus& status = pfs_[name];
+    if (!reply && reply.error().code != Code::stuck) {
+        status.problem = std::move(reply).error();
+        return call("read-pf", request, &Hardware::undone);
+    }
+    if (!reply) return failed(name, std::move(reply).error());
+    if (auto recorded = record_originals(name, reply->parameters.at("vfs")); !recorded)
+        return failed(name, std::move(recorded).error());
     std::vector<pci::Address> touched{address};
     for (const auto& vf : reply->parameters["vfs"])
         if (const auto parsed = pci::Address::parse(vf["address"].get<std::string>()))
@@ -244,23 +311,17 @@ void Hardware::prepared(const std::string& name, const pci::Address& address,
     });
 }
 
-Result<> Hardware::record(const std::string& name, const pci::Address& address,
-                          const proto::Json& parameters) {
-    broker::StoredPf stored;
-    stored.name = name;
-    stored.address = address;
-    stored.created_vfs = parameters.value("created", false);
-    stored.autoprobe = parameters.value("autoprobe", true);
-    if (const auto was_up = parameters.find("wasUp"); was_up != parameters.end())
-        stored.was_up = was_up->get<bool>();
-    const auto settings = pf_settings_from_json(parameters.at("settings"));
-    stored.mtu = settings.mtu;
-    stored.eswitch_mode = settings.eswitch_mode;
+Result<> Hardware::record(const Request& request, const proto::Json& found) {
+    broker::StoredPf stored = found_pf(found);
+    stored.name = request.name;
+    stored.address = request.address;
+    stored.created_vfs =
+        found.at("vfs").empty() && request.parameters.at("vfs").get<unsigned>() > 0;
     VFB_TRY(const auto known, broker_.remembered_pfs());
     for (const auto& old : known) {
-        if (old.name != name || old.address != address) continue;
+        if (old.name != stored.name || old.address != stored.address) continue;
         // Only what was found at first is the original.
-        if (old.created_vfs) stored.autoprobe = old.autoprobe;
+        if (old.created_vfs || old.found_vfs) stored.autoprobe = old.autoprobe;
         stored.created_vfs |= old.created_vfs;
         stored.found_vfs = old.found_vfs;
         if (old.was_up) stored.was_up = old.was_up;
@@ -268,8 +329,12 @@ Result<> Hardware::record(const std::string& name, const pci::Address& address,
         if (old.eswitch_mode) stored.eswitch_mode = old.eswitch_mode;
     }
     VFB_CHECK(broker_.remember_pf(stored));
+    return record_originals(stored.name, found.at("vfs"));
+}
+
+Result<> Hardware::record_originals(const std::string& name, const proto::Json& vfs) {
     std::uint16_t index = 0;
-    for (const auto& vf : parameters.at("vfs"))
+    for (const auto& vf : vfs)
         VFB_CHECK(broker_.remember_original({name, index++}, binding_from_json(vf.at("binding"))));
     return {};
 }
@@ -328,6 +393,8 @@ void Hardware::sync(const std::string& name) {
         present.push_back(key);
         unknown_original |= !slot.original;
     }
+    // Its VFs are on their way to be removed; configured again meanwhile, it waits for let_go().
+    if (held_.contains(name)) return;
     // VFs that somebody else created: see what they are bound to before anything is done to them.
     const broker::PfConfig* config = broker_.config().find_pf(name);
     if (unknown_original && config != nullptr) return prepare(*config);

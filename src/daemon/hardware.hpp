@@ -70,7 +70,8 @@ public:
     // While it is held, nothing is begun with a PF: its VFs are on their way to be removed.
     void hold(const std::string& pf);
     void let_go(const std::string& pf);
-    [[nodiscard]] bool is_held(const std::string& pf) const { return held_.contains(pf); }
+    // Also while a worker is at it.
+    [[nodiscard]] bool is_held(const std::string& pf) const;
     // The kernel does not come back from what is done with a PF that is held: `stuck` until
     // let_go(), and nobody waits for it.
     void mark_stuck(const std::string& pf, const pci::Address& address, Error why);
@@ -91,9 +92,21 @@ private:
     PfSettings wanted_settings(const broker::PfConfig& pf, const pci::Address& address);
     // A PF that is ready, but for what the configuration says since.
     bool is_to_be_set(const std::string& name, const PfStatus& status);
-    void prepared(const std::string& name, const pci::Address& address, Result<WorkerReply> reply);
-    Result<> record(const std::string& name, const pci::Address& address,
-                    const proto::Json& parameters);
+    // prepare(), step by step; all of them have the same parameters for the worker.
+    struct Request {
+        std::string name;
+        pci::Address address;
+        proto::Json parameters;
+    };
+    using Answer = void (Hardware::*)(const Request&, Result<WorkerReply>);
+    void call(const char* operation, const Request& request, Answer answer);
+    void found(const Request& request, Result<WorkerReply> reply);
+    void prepared(const Request& request, Result<WorkerReply> reply);
+    void undone(const Request& request, Result<WorkerReply> now);
+    void failed(const std::string& name, Error error);
+    // What was found of the PF at first, and that VFs are about to be created.
+    Result<> record(const Request& request, const proto::Json& found);
+    Result<> record_originals(const std::string& name, const proto::Json& vfs);
     void check_count(const std::string& name, PfStatus& status, std::size_t present);
     void sync(const std::string& name);
     [[nodiscard]] const pci::Function* find_vf(const broker::SlotKey& key) const;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "worker_operations.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <iterator>
+#include <set>
 
 #include "base/ssh_session.hpp"
 #include "doctor/doctor.hpp"
@@ -40,35 +44,50 @@ Json problems_to_json(const std::vector<pci::ReadProblem>& problems) {
     return list;
 }
 
-// Every function of the machine, each a part.
+// Whether something is unknown of a function for a reason that is not the function's.
+bool lacks_means(const pci::ReadProblem& problem) {
+    const int errnum = problem.error.errnum;
+    return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
+// Every function of the machine, each a part; of those that could not be read whole, that.
 Result<WorkerReply> inventory(const Context& c) {
     std::vector<pci::ReadProblem> problems;
     VFB_TRY(const auto functions, pci::Inventory(c.root).read_all(&problems));
-    for (const auto& function : functions) c.part(to_json(function));
+    std::set<pci::Address> unread;
+    for (const auto& problem : problems)
+        if (lacks_means(problem)) unread.insert(problem.address);
+    for (const auto& function : functions)
+        if (!unread.contains(function.address)) c.part(to_json(function));
+    for (const auto& address : unread) c.part({{"unread", address.str()}});
     WorkerReply reply;
     reply.parameters["problems"] = problems_to_json(problems);
     return reply;
 }
 
-// Some functions anew: those that exist are parts, those that do not are named at the end.
+// Some functions anew, each a part: the function, or that it is gone. Of one that could not be read
+// there is neither, and why is among the problems.
 Result<WorkerReply> read(const Context& c) {
     VFB_TRY(const auto addresses, c.addresses());
     std::vector<pci::ReadProblem> problems;
     pci::Inventory inventory(c.root);
-    WorkerReply reply;
-    reply.parameters["gone"] = Json::array();
     for (const auto& address : addresses) {
-        const auto function = inventory.read(address, &problems);
-        if (function)
+        std::vector<pci::ReadProblem> own;
+        auto function = inventory.read(address, &own);
+        if (function && std::ranges::none_of(own, lacks_means))
             c.part(to_json(*function));
-        else
-            reply.parameters["gone"].push_back(address.str());
+        else if (!function && function.error().code == Code::not_found)
+            c.part({{"gone", address.str()}});
+        else if (!function)
+            own.push_back({address, std::move(function).error()});
+        std::ranges::move(own, std::back_inserter(problems));
     }
+    WorkerReply reply;
     reply.parameters["problems"] = problems_to_json(problems);
     return reply;
 }
 
-Result<WorkerReply> prepare_pf(const Context& c) {
+Result<broker::PreparePfRequest> prepare_request(const Context& c) {
     broker::PreparePfRequest request;
     VFB_TRY(request.pf, c.address("pf"));
     request.vfs = c.parameters.at("vfs").get<unsigned>();
@@ -76,17 +95,35 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     const auto settings = pf_settings_from_json(c.parameters.at("settings"));
     request.mtu = settings.mtu;
     request.eswitch_mode = settings.eswitch_mode;
+    return request;
+}
+
+Json vfs_to_json(const std::vector<pci::Address>& vfs, const std::vector<pci::Binding>& bindings) {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < vfs.size(); ++i)
+        list.push_back({{"address", vfs[i].str()}, {"binding", to_json(bindings[i])}});
+    return list;
+}
+
+// What `prepare-pf` with the same parameters would change.
+Result<WorkerReply> read_pf(const Context& c) {
+    VFB_TRY(const auto request, prepare_request(c));
+    VFB_TRY(const auto found, c.work.read_pf(request));
+    WorkerReply reply;
+    reply.parameters["autoprobe"] = found.autoprobe;
+    if (found.up) reply.parameters["up"] = *found.up;
+    reply.parameters["settings"] =
+        to_json(PfSettings{.mtu = found.mtu, .eswitch_mode = found.eswitch_mode});
+    reply.parameters["vfs"] = vfs_to_json(found.vfs, found.bindings);
+    return reply;
+}
+
+Result<WorkerReply> prepare_pf(const Context& c) {
+    VFB_TRY(const auto request, prepare_request(c));
     VFB_TRY(const auto prepared, c.work.prepare_pf(request));
     WorkerReply reply;
     reply.parameters["created"] = prepared.created;
-    reply.parameters["autoprobe"] = prepared.autoprobe;
-    if (prepared.was_up) reply.parameters["wasUp"] = *prepared.was_up;
-    reply.parameters["settings"] =
-        to_json(PfSettings{.mtu = prepared.mtu, .eswitch_mode = prepared.eswitch_mode});
-    reply.parameters["vfs"] = Json::array();
-    for (std::size_t i = 0; i < prepared.vfs.size(); ++i)
-        reply.parameters["vfs"].push_back(
-            {{"address", prepared.vfs[i].str()}, {"binding", to_json(prepared.bindings[i])}});
+    reply.parameters["vfs"] = vfs_to_json(prepared.vfs, prepared.bindings);
     return reply;
 }
 
@@ -215,9 +252,10 @@ Result<WorkerReply> diagnose(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 15> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 16> kOperations{{
     {"inventory", inventory},
     {"read", read},
+    {"read-pf", read_pf},
     {"prepare-pf", prepare_pf},
     {"give-back-pf", give_back_pf},
     {"resize-pf", resize_pf},

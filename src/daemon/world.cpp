@@ -4,6 +4,9 @@
 #include <malloc.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "log.hpp"
 #include "wire.hpp"
 
@@ -12,6 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr auto kReadTimeout = 30s;
+// What could not be read is tried again, ever more rarely.
+constexpr std::chrono::milliseconds kFirstDelay = 1s;
+constexpr std::chrono::milliseconds kMostDelay = 1min;
 
 }  // namespace
 
@@ -21,7 +27,8 @@ Result<> World::start(const std::function<void(Result<>)>& on_ready) {
         VFB_TRY(source_,
                 loop_.watch(monitor_->fd(), EPOLLIN, [this](std::uint32_t) { on_uevents(); }));
     }
-    read_all(on_ready);
+    everything_ = on_ready;
+    read_next();
     return {};
 }
 
@@ -40,17 +47,14 @@ void World::on_uevents() {
         if (!*event) break;
         on_uevent(**event);
     }
-    read_dirty();
+    read_next();
 }
 
 void World::on_uevent(const pci::Uevent& event) {
     using Kind = pci::Uevent::Kind;
     if (event.kind == Kind::overrun) {
         log(Level::notice, "uevents were lost: reading all functions again");
-        read_all([](const Result<>& result) {
-            if (!result) log_error(result.error());
-        });
-        return;
+        return everything_is_due();
     }
     if (!event.address) return;
     if (event.subsystem == "vfio-dev" && event.kind == Kind::remove && on_vfio_removal_)
@@ -63,74 +67,134 @@ void World::on_uevent(const pci::Uevent& event) {
         dirty_.insert(*function->physfn);
 }
 
-void World::read_all(const std::function<void(Result<>)>& done) {
-    // What the answer does not mention is gone by then.
-    auto unseen = std::make_shared<std::set<pci::Address>>();
+void World::everything_is_due() {
+    if (everything_) return;
+    everything_ = [this](const Result<>& result) {
+        if (result) return;
+        log_error(result.error());
+        everything_failed_ = true;
+        read_again_later();
+    };
+}
+
+void World::read_next() {
+    if (reading_) return;
+    if (everything_) return read_everything();
+    if (!dirty_.empty() || !waiting_.empty()) read_dirty();
+}
+
+void World::read_everything() {
+    const std::uint64_t reading = ++last_reading_;
+    reading_ = reading;
+    const auto done = std::exchange(everything_, {});
+    auto unseen = std::make_shared<Addresses>();
     for (const auto& [address, function] : functions_) unseen->insert(address);
-    worker_.call({.operation = "inventory",
-                  .parameters = proto::Json::object(),
-                  .timeout = kReadTimeout,
-                  .subject = "all functions",
-                  .done =
-                      [this, unseen, done](Result<WorkerReply> reply) {
-                          if (!reply) return done(std::unexpected(std::move(reply).error()));
-                          for (const auto& address : *unseen) erase(address);
-                          note_problems(reply->parameters);
-                          // The answer passed through as JSON: give that memory back.
-                          ::malloc_trim(0);
-                          done({});
-                      },
-                  .part =
-                      [this, unseen](const proto::Json& json) {
-                          if (auto function = function_from_json(json)) {
-                              unseen->erase(function->address);
-                              store(std::move(*function));
-                          }
-                      },
-                  .late = {}});
+    worker_.call(
+        {.operation = "inventory",
+         .parameters = proto::Json::object(),
+         .timeout = kReadTimeout,
+         .subject = "all functions",
+         .done =
+             [this, unseen, done](Result<WorkerReply> reply) {
+                 reading_.reset();
+                 if (reply) {
+                     // Gone, or they could not be read just now: it says which.
+                     dirty_.insert(unseen->begin(), unseen->end());
+                     note_problems(reply->parameters);
+                     // The answer passed through as JSON: give that memory back.
+                     ::malloc_trim(0);
+                     done({});
+                 } else {
+                     done(std::unexpected(std::move(reply).error()));
+                 }
+                 read_next();
+             },
+         .part = [this, reading, unseen](const proto::Json& json) { take(reading, json, *unseen); },
+         .late =
+             [this] {
+                 everything_is_due();
+                 read_next();
+             }});
 }
 
 void World::refresh(const std::vector<pci::Address>& addresses, std::function<void()> done) {
     dirty_.insert(addresses.begin(), addresses.end());
     if (done) waiting_.push_back(std::move(done));
-    read_dirty();
+    read_next();
 }
 
 void World::read_dirty() {
-    if (reading_ || (dirty_.empty() && waiting_.empty())) return;
-    reading_ = true;
+    const std::uint64_t reading = ++last_reading_;
+    reading_ = reading;
     proto::Json addresses = proto::Json::array();
     for (const auto& address : dirty_) addresses.push_back(address.str());
-    dirty_.clear();
+    auto left = std::make_shared<Addresses>(std::exchange(dirty_, {}));
     // Who asks while this reading is under way waits for the next one.
     auto waiting = std::make_shared<std::vector<std::function<void()>>>(std::move(waiting_));
     waiting_.clear();
-    worker_.call({.operation = "read",
-                  .parameters = {{"addresses", std::move(addresses)}},
-                  .timeout = kReadTimeout,
-                  .subject = "changed functions",
-                  .done =
-                      [this, waiting](Result<WorkerReply> reply) {
-                          reading_ = false;
-                          if (!reply) {
-                              log_error(reply.error());
-                          } else {
-                              for (const auto& gone : reply->parameters["gone"])
-                                  if (const auto address =
-                                          pci::Address::parse(gone.get<std::string>()))
-                                      erase(*address);
-                              note_problems(reply->parameters);
-                          }
-                          for (const auto& done : *waiting) done();
-                          read_dirty();
-                      },
-                  .part = [this](const proto::Json& json) { take(json); },
-                  .late = {}});
+    // They are read in order: where it is stuck, and what is read when it comes back.
+    auto stuck = std::make_shared<Addresses>();
+    worker_.call(
+        {.operation = "read",
+         .parameters = {{"addresses", std::move(addresses)}},
+         .timeout = kReadTimeout,
+         .subject = "changed functions",
+         .done =
+             [this, left, waiting, stuck](const Result<WorkerReply>& reply) {
+                 reading_.reset();
+                 if (reply) note_problems(reply->parameters);
+                 if (!reply) log_error(reply.error());
+                 if (!reply && reply.error().code == Code::stuck && !left->empty())
+                     stuck->insert(left->extract(left->begin()));
+                 read_again_later(*left);
+                 for (const auto& done : *waiting) done();
+                 read_next();
+             },
+         .part = [this, reading, left](const proto::Json& json) { take(reading, json, *left); },
+         .late = [this, stuck] { refresh({stuck->begin(), stuck->end()}); }});
 }
 
-void World::take(const proto::Json& json) {
+void World::read_again_later(const Addresses& addresses) {
+    if (addresses.empty()) {
+        if (!again_) delay_ = {};
+        return;
+    }
+    unanswered_.insert(addresses.begin(), addresses.end());
+    read_again_later();
+}
+
+void World::read_again_later() {
+    if (again_) return;
+    delay_ = std::clamp(delay_ * 2, kFirstDelay, kMostDelay);
+    auto timer = loop_.after(delay_, [this] {
+        again_.reset();
+        dirty_.merge(std::exchange(unanswered_, {}));
+        if (std::exchange(everything_failed_, false)) everything_is_due();
+        read_next();
+    });
+    if (!timer) return log_error(timer.error());
+    again_ = std::move(*timer);
+}
+
+// Late parts of a reading that was given up are of no use: what they tell of was read since.
+void World::take(std::uint64_t reading, const proto::Json& json, Addresses& left) {
+    if (reading_ != reading) return;
+    const auto address_of = [&](const char* name) -> std::optional<pci::Address> {
+        const auto address = pci::Address::parse(json.value(name, ""));
+        return address ? std::optional(*address) : std::nullopt;
+    };
+    if (const auto gone = address_of("gone")) {
+        left.erase(*gone);
+        return erase(*gone);
+    }
+    if (const auto unread = address_of("unread")) {
+        dirty_.insert(*unread);
+        return;
+    }
     auto function = function_from_json(json);
-    if (function) store(std::move(*function));
+    if (!function) return;
+    left.erase(function->address);
+    store(std::move(*function));
 }
 
 void World::store(pci::Function function) {

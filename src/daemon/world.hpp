@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // World: every PCI function of the machine, read once and kept true by uevents. The reading is done
-// by the inventory worker, so that a device that does not answer stops nothing here.
+// by the inventory worker, so that a device that does not answer stops nothing here. There is one
+// reading at a time, as the worker's answers come in no order: an older one would undo a newer.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -48,11 +51,19 @@ public:
     [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
 private:
+    using Addresses = std::set<pci::Address>;
+
     void on_uevents();
     void on_uevent(const pci::Uevent& event);
-    void read_all(const std::function<void(Result<>)>& done);
+    // What is due, if no reading is under way.
+    void read_next();
+    void read_everything();
     void read_dirty();
-    void take(const proto::Json& json);
+    void everything_is_due();
+    void read_again_later(const Addresses& addresses);
+    void read_again_later();
+    // A part of the answer to a reading, which takes what it tells of out of `left`.
+    void take(std::uint64_t reading, const proto::Json& json, Addresses& left);
     void store(pci::Function function);
     void erase(const pci::Address& address);
     void note_problems(const proto::Json& parameters);
@@ -63,9 +74,15 @@ private:
     std::optional<pci::UeventMonitor> monitor_;
     Source source_;
     iommu::Functions functions_;
-    std::set<pci::Address> dirty_;
+    Addresses dirty_;
     std::vector<std::function<void()>> waiting_;  // for dirty_ to be read
-    bool reading_ = false;
+    std::function<void(Result<>)> everything_;    // set: all functions are to be read
+    std::optional<std::uint64_t> reading_;        // which one is under way
+    std::uint64_t last_reading_ = 0;
+    Addresses unanswered_;            // to be read when `again_` fires
+    bool everything_failed_ = false;  // likewise
+    Source again_;
+    std::chrono::milliseconds delay_{0};
     std::uint64_t version_ = 1;
     std::vector<std::string> problems_;
     Change on_change_;

@@ -540,6 +540,16 @@ TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
     EXPECT_EQ(broker->find(key(0))->generation, 1U);
 }
 
+TEST_F(BrokerTest, TheOriginalOfASlotThatIsConfiguredAgainIsFoundAnew) {
+    ASSERT_TRUE(broker->remember_original(key(0), {.driver = "igbvf", .driver_override = ""}));
+    ASSERT_TRUE(broker->forget_pf("uplink"));
+    EXPECT_FALSE(broker->find(key(0))->original);
+    ASSERT_TRUE(broker->remember_original(key(0), {.driver = {}, .driver_override = ""}));
+    broker->configure(Config(broker->config()));
+    ASSERT_TRUE(broker->find(key(0))->original);
+    EXPECT_FALSE(broker->find(key(0))->original->driver);
+}
+
 TEST_F(BrokerTest, WhatIsDrainedIsNotLeased) {
     const auto pool = broker->find_target("guests");
     ASSERT_TRUE(pool);

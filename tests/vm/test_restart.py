@@ -107,6 +107,45 @@ class Restart(machine.Test):
         vfbroker("reload")
         self.wait_for_clean(4)
 
+    def test_a_crash_while_vfs_are_created(self):
+        device = pathlib.Path(f"/sys/bus/pci/devices/{machine.PF}")
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.given_back()
+        mtu = device / "net" / machine.netdev_of() / "mtu"
+        self.assertEqual(mtu.read_text(), "1500\n")
+        self.daemon.stop()
+        self.daemon.configure(machine.CONFIG.format(vfs="4\nmtu = 1400"))
+        self.daemon.start(ready=False)
+        machine.wait_for("the first VF is there", (device / "virtfn0").exists)
+        self.daemon.stop(signal.SIGKILL)
+        self.daemon.start()
+        self.wait_for_clean(4)
+        self.assertEqual(mtu.read_text(), "1400\n")
+        # What the one that was killed found is what is given back.
+        self.daemon.configure("")
+        vfbroker("reload")
+        self.given_back()
+        self.assertEqual(mtu.read_text(), "1500\n")
+
+    def test_pf_that_is_configured_again_while_it_is_given_back(self):
+        peer = machine.Peer()
+        self.daemon.configure("")
+        peer.call("Reload")
+        self.daemon.wait_for_log("giving it back to the host")
+        self.daemon.configure(machine.CONFIG.format(vfs=4))
+        peer.call("Reload")
+        pool = peer.call("ListPools")["parameters"]["pools"][0]
+        # The kernel takes a second to remove VFs: nothing is done to them until that is over.
+        self.assertNotIn("is as it was found", self.daemon.log())
+        self.assertEqual((pool["absent"], pool["preparing"]), (4, 0))
+        self.wait_for_clean(4)
+        log = self.daemon.log()
+        given_back = log[log.index("giving it back"):log.index("is as it was found")]
+        self.assertNotIn("cannot", given_back)
+        self.assertNotIn("is clean", given_back)
+        peer.close()
+
     def test_pf_that_gets_another_name_keeps_its_vfs_and_leases(self):
         process = self.process_lease("--vlan", "9")
         lease = self.leases_by_pid()[process.pid]

@@ -38,14 +38,19 @@ struct PreparePfRequest {
     std::optional<std::uint32_t> mtu;  // absent here and below: as it is
     std::optional<nic::EswitchMode> eswitch_mode;
 };
+// What prepare_pf() would change, as it is before.
+struct FoundPf {
+    std::vector<pci::Address> vfs;       // in order of index
+    std::vector<pci::Binding> bindings;  // of each VF
+    bool autoprobe = true;               // sriov_drivers_autoprobe
+    std::optional<bool> up;              // its netdev; absent: no netdev, or not asked for
+    std::optional<std::uint32_t> mtu;    // likewise
+    std::optional<nic::EswitchMode> eswitch_mode;
+};
 struct PreparedPf {
     std::vector<pci::Address> vfs;       // that are there now, in order of index
     std::vector<pci::Binding> bindings;  // of each VF, before anything is done to it
     bool created = false;                // whether this call created them
-    bool autoprobe = true;               // sriov_drivers_autoprobe before that
-    std::optional<bool> was_up;          // the netdev before; absent: no netdev, or not asked for
-    std::optional<std::uint32_t> mtu;    // likewise
-    std::optional<nic::EswitchMode> eswitch_mode;
 };
 
 // A PF goes back to the host as it was found.
@@ -100,6 +105,9 @@ struct Survey {
 class DeviceWork {
 public:
     explicit DeviceWork(const SysRoot& root) : root_(root) {}
+
+    // Reads what prepare_pf() with that request would change, so that it can be recorded first.
+    Result<FoundPf> read_pf(const PreparePfRequest& request) const;
 
     // Sets the PF's switch mode and MTU if asked to, brings its netdev up, and creates the VFs if
     // there are none. A PF that has another number of VFs is left as it is: the caller sees how
@@ -182,9 +190,19 @@ private:
                                 const std::set<std::string>& despite);
     Result<> refuse_not_viable(const pci::Function& function);
     // prepare_pf(), step by step; what each changed is added to `undo`.
-    Result<> prepare_netdev(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
-    Result<> prepare_switch(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
+    Result<> prepare_netdev(const PreparePfRequest& request, Undo& undo);
+    Result<> prepare_switch(const PreparePfRequest& request, Undo& undo);
     Result<> prepare_vfs(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
+    // The driver of a PF that is bound may be probing still: waits until that has ended.
+    void wait_for_probe(const pci::Address& pf) const;
+    [[nodiscard]] Result<std::vector<pci::Binding>> bindings_of(
+        const std::vector<pci::Address>& vfs) const;
+    // Of its netdev; both absent: it is no NIC.
+    struct NetdevState {
+        std::optional<bool> up;
+        std::optional<std::uint32_t> mtu;
+    };
+    [[nodiscard]] Result<NetdevState> read_netdev(const pci::Address& pf) const;
     // Both return what was before.
     Result<nic::EswitchMode> set_eswitch_mode(const pci::Address& pf, nic::EswitchMode mode);
     Result<std::uint32_t> set_mtu(const pci::Address& pf, std::uint32_t mtu);
