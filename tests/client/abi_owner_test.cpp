@@ -48,7 +48,7 @@ protected:
         options.owner = VFB_OWNER_PROCESS;
         EXPECT_EQ(vfb_connect(broker.path().c_str(), &connection, nullptr), VFB_OK);
     }
-    ~Owners() override {
+    void TearDown() override {
         vfb_lease_free(lease);
         vfb_close(connection);
     }
