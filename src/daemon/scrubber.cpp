@@ -85,6 +85,7 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
             if (!marked) return refused(key, address, std::move(marked).error());
             log(Level::info, "{} is clean ({})", address,
                 slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
+            hardware_.on_clean(key);
             // What is known of its driver may be older than this scrub: a driver that another
             // program takes away right now would be no news.
             world_.refresh({address}, [this, address] { hardware_.check_driver(address); });
