@@ -39,7 +39,7 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
       give_back_(workers_, world_, broker_, hardware_),
       leasing_(*loop_, root, world_, broker_, hardware_, fd_store_),
       loader_(*loop_, options.config),
-      surveyor_(workers_, world_),
+      surveyor_(workers_, world_, hardware_),
       resizer_(root, world_, broker_, hardware_),
       drainer_(*loop_, broker_),
       applier_({.loader = loader_,

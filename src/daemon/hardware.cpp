@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "log.hpp"
 #include "pf_match.hpp"
@@ -19,6 +20,12 @@ using broker::SlotKey;
 using broker::SlotState;
 
 constexpr auto kPrepareTimeout = 60s;
+
+Error removed(const SlotKey& key) {
+    return fail(Code::lost, fmt::format("use VF {} of {}", key.index, key.pf), key.str(),
+                "it was removed from the machine", "it is prepared again when it comes back")
+        .error();
+}
 
 // What a worker's `read-pf` found, as it is remembered.
 broker::StoredPf found_pf(const proto::Json& json) {
@@ -94,8 +101,9 @@ void Hardware::let_go(const std::string& pf) {
         pfs_.erase(pf);
         return;
     }
-    // Configured again meanwhile.
+    // Configured again meanwhile, perhaps as another function.
     pfs_[pf].state = PfStatus::State::missing;
+    pfs_[pf].address.reset();
     match_pfs();
 }
 
@@ -146,30 +154,74 @@ void Hardware::apply() {
 
 void Hardware::match_pfs() {
     const auto is_due = [&](const broker::PfConfig& pf) {
-        return pfs_[pf.name].state == PfStatus::State::missing && !held_.contains(pf.name);
+        const PfStatus& status = pfs_[pf.name];
+        return (status.state == PfStatus::State::missing || status.means_another) &&
+               !held_.contains(pf.name);
     };
     const auto& configured = broker_.config().pfs;
     if (std::ranges::none_of(configured, is_due)) return;
-    PfMatches matches = daemon::match_pfs(configured, world_.functions());
-    for (const broker::PfConfig& pf : configured) {
-        if (!is_due(pf)) continue;
-        PfStatus& status = pfs_[pf.name];
-        auto& address = matches.at(pf.name);
-        // Its netdev comes with the driver, and VFs only with one.
-        if (address && !world_.find(*address)->driver)
-            address =
-                fail(Code::lost, fmt::format("use PF {} at {}", pf.name, *address), pf.name,
-                     "no driver is bound to it", "it gets its configuration as soon as one is");
-        if (address) {
-            status.address = *address;
-            prepare(pf);
-            continue;
-        }
-        const bool news = !status.problem || status.problem->message() != address.error().message();
-        if (news) log_error(address.error(), Level::warning);
-        status.address.reset();
-        status.problem = std::move(address).error();
+    const PfMatches matches = daemon::match_pfs(configured, world_.functions());
+    for (const broker::PfConfig& pf : configured)
+        if (is_due(pf)) match_pf(pf, matches.at(pf.name));
+}
+
+void Hardware::match_pf(const broker::PfConfig& pf, const Result<pci::Address>& match) {
+    PfStatus& status = pfs_[pf.name];
+    const auto place = place_of(pf.name);
+    Result<pci::Address> address = place ? stay(pf, *place, match) : std::unexpected(place.error());
+    if (!address && place && *place) return refuse(pf.name, **place, std::move(address).error());
+    // Its netdev comes with the driver, and VFs only with one.
+    if (address && !world_.find(*address)->driver)
+        address = fail(Code::lost, fmt::format("use PF {} at {}", pf.name, *address), pf.name,
+                       "no driver is bound to it", "it gets its configuration as soon as one is");
+    status.means_another = false;
+    if (address) {
+        status.address = *address;
+        return prepare(pf);
     }
+    const bool news = !status.problem || status.problem->message() != address.error().message();
+    if (news) log_error(address.error(), Level::warning);
+    status.address.reset();
+    status.problem = std::move(address).error();
+}
+
+Result<std::optional<pci::Address>> Hardware::place_of(const std::string& pf) const {
+    VFB_TRY(const auto known, broker_.remembered_pfs());
+    for (const auto& stored : known) {
+        const pci::Function* function = stored.name == pf ? world_.find(stored.address) : nullptr;
+        if (function != nullptr && function->is_pf()) return stored.address;
+    }
+    return std::nullopt;
+}
+
+void Hardware::refuse(const std::string& name, const pci::Address& place, Error why) {
+    PfStatus& status = pfs_[name];
+    if (!status.problem || status.problem->message() != why.message())
+        log_error(why, Level::warning);
+    status.state = PfStatus::State::failed;
+    status.address = place;
+    status.problem = std::move(why);
+    status.means_another = true;
+    keep_leased(name);
+}
+
+// What is being scrubbed or waits for it, is scrubbed all the same: see on_clean().
+void Hardware::keep_leased(const std::string& name) {
+    const Error why = *pfs_[name].problem;
+    for (const auto& [key, slot] : broker_.slots_of(name)) {
+        const pci::Function* vf = find_vf(key);
+        if (is_lost(slot, vf))
+            lose_slot(key, removed(key));
+        else if (slot.lease)
+            broker_.locate(key, vf->address, vf->group, vf->numa_node);
+        else if (slot.state == SlotState::clean || slot.state == SlotState::absent)
+            lose_slot(key, why);
+    }
+}
+
+void Hardware::on_clean(const SlotKey& key) {
+    const auto pf = pfs_.find(key.pf);
+    if (pf != pfs_.end() && pf->second.means_another) lose_slot(key, *pf->second.problem);
 }
 
 void Hardware::prepare(const broker::PfConfig& pf) {
@@ -189,6 +241,7 @@ void Hardware::prepare(const broker::PfConfig& pf) {
     status.state = PfStatus::State::applying;
     status.problem.reset();
     status.settings = wanted_settings(pf, address);
+    status.selector = pf.selector;
     // What is found is remembered before anything is done: a daemon that dies meanwhile leaves it
     // to the next one.
     const Request request{.name = pf.name,
@@ -222,9 +275,12 @@ void Hardware::call(const char* operation, const Request& request, Answer answer
 }
 
 void Hardware::found(const Request& request, Result<WorkerReply> reply) {
-    // Not configured any more: nothing has been done yet.
-    if (broker_.config().find_pf(request.name) == nullptr) {
-        pfs_[request.name].state = PfStatus::State::missing;
+    // Not configured any more, or as another function: nothing has been done yet.
+    PfStatus& status = pfs_[request.name];
+    const auto* const pf = broker_.config().find_pf(request.name);
+    if (pf == nullptr || pf->selector != status.selector) {
+        status.state = PfStatus::State::missing;
+        match_pfs();
         return scrubber_.announce();
     }
     if (!reply) return failed(request.name, std::move(reply).error());
@@ -257,7 +313,8 @@ PfSettings Hardware::wanted_settings(const broker::PfConfig& pf, const pci::Addr
 bool Hardware::is_to_be_set(const std::string& name, const PfStatus& status) {
     const auto* const pf = broker_.config().find_pf(name);
     return status.state == PfStatus::State::ready && pf != nullptr && status.address &&
-           status.settings != wanted_settings(*pf, *status.address);
+           (status.selector != pf->selector ||
+            status.settings != wanted_settings(*pf, *status.address));
 }
 
 // The worker has undone what it had done. If all of it is as it was found, nothing is remembered:
@@ -319,7 +376,12 @@ Result<> Hardware::record(const Request& request, const proto::Json& found) {
         found.at("vfs").empty() && request.parameters.at("vfs").get<unsigned>() > 0;
     VFB_TRY(const auto known, broker_.remembered_pfs());
     for (const auto& old : known) {
-        if (old.name != stored.name || old.address != stored.address) continue;
+        if (old.name != stored.name) continue;
+        // It went away, and with it what was found of it.
+        if (old.address != stored.address) {
+            VFB_CHECK(broker_.forget_pf(old.name));
+            continue;
+        }
         // Only what was found at first is the original.
         if (old.created_vfs || old.found_vfs) stored.autoprobe = old.autoprobe;
         stored.created_vfs |= old.created_vfs;
@@ -376,17 +438,15 @@ bool Hardware::is_lost(const Slot& slot, const pci::Function* vf) const {
 
 void Hardware::sync(const std::string& name) {
     const auto it = pfs_.find(name);
-    if (it == pfs_.end() || it->second.state != PfStatus::State::ready) return;
+    if (it == pfs_.end()) return;
+    if (it->second.means_another) return keep_leased(name);
+    if (it->second.state != PfStatus::State::ready) return;
     std::vector<SlotKey> present;
     bool unknown_original = false;
     const auto slots = broker_.slots_of(name);
     for (const auto& [key, slot] : slots) {
         const pci::Function* vf = find_vf(key);
-        if (is_lost(slot, vf))
-            lose_slot(key, fail(Code::lost, fmt::format("use VF {} of {}", key.index, name),
-                                key.str(), "it was removed from the machine",
-                                "it is prepared again when it comes back")
-                               .error());
+        if (is_lost(slot, vf)) lose_slot(key, removed(key));
         if (vf == nullptr) continue;
         // Still leased under the name that its PF had before: see resync().
         if (broker_.find_lease_of_another(key, vf->address) != nullptr) continue;
@@ -448,20 +508,10 @@ void Hardware::on_world_change(const pci::Address& address, const pci::Function*
     for (auto& [name, status] : pfs_)
         if (status.address == pf) concerned.push_back(name);
     for (const std::string& name : concerned) {
-        PfStatus& status = pfs_[name];
-        if (now == nullptr && address == pf) {
-            status.problem = fail(Code::lost, fmt::format("use PF {} at {}", name, address), name,
-                                  "it was removed from the machine",
-                                  "it gets its configuration again when it comes back")
-                                 .error();
-            log_error(*status.problem, Level::warning);
-            status.state = PfStatus::State::ready;  // sync() works on a PF that is there
+        if (now == nullptr && address == pf)
+            vanished(name);
+        else
             sync(name);
-            status.state = PfStatus::State::missing;
-            status.address.reset();
-        } else {
-            sync(name);
-        }
     }
     if (now != nullptr && now->is_pf()) {
         // Its driver is back: what the PF had went with the last one.
@@ -478,6 +528,23 @@ void Hardware::on_world_change(const pci::Address& address, const pci::Function*
     if (now == nullptr && !concerned.empty()) scrubber_.announce();
 }
 
+void Hardware::vanished(const std::string& name) {
+    PfStatus& status = pfs_[name];
+    status.problem = fail(Code::lost, fmt::format("use PF {} at {}", name, *status.address), name,
+                          "it was removed from the machine",
+                          "it gets its configuration again when it comes back")
+                         .error();
+    log_error(*status.problem, Level::warning);
+    status.state = PfStatus::State::ready;  // sync() works on a PF that is there
+    const bool meant_another = std::exchange(status.means_another, false);
+    sync(name);
+    status.state = PfStatus::State::missing;
+    status.address.reset();
+    // What was done to it went with it, and another card may come in its place.
+    if (auto done = broker_.forget_pf(name); !done) log_error(done.error());
+    if (meant_another) match_pfs();
+}
+
 void Hardware::retry_group(const pci::Address& address, const pci::Function& function) {
     std::vector<SlotKey> again;
     for (const auto& [key, slot] : broker_.slots()) {
@@ -491,14 +558,22 @@ void Hardware::retry_group(const pci::Address& address, const pci::Function& fun
 }
 
 void Hardware::check_driver(const pci::Address& address) {
+    if (!lost_driver(address)) return;
+    // That may have been read in the middle of a scrub, which binds the driver anew.
+    world_.refresh({address}, [this, address] {
+        if (!lost_driver(address)) return;
+        const auto& driver = world_.find(address)->driver;
+        on_drift(broker_.find_at(address)->key,
+                 fmt::format("another program unbound it from its VFIO driver{}",
+                             driver ? " and bound it to " + *driver : ""));
+    });
+}
+
+bool Hardware::lost_driver(const pci::Address& address) const {
     const broker::Slot* slot = broker_.find_at(address);
     const pci::Function* function = world_.find(address);
-    if (slot == nullptr || slot->state != SlotState::clean || function == nullptr ||
-        pci::is_vfio_driver(function->driver))
-        return;
-    on_drift(slot->key,
-             fmt::format("another program unbound it from its VFIO driver{}",
-                         function->driver ? " and bound it to " + *function->driver : ""));
+    return slot != nullptr && slot->state == SlotState::clean && function != nullptr &&
+           !pci::is_vfio_driver(function->driver);
 }
 
 }  // namespace vfb::daemon

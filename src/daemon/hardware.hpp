@@ -26,8 +26,12 @@ struct PfStatus {
     State state = State::missing;
     std::optional<pci::Address> address;
     std::optional<Error> problem;
-    unsigned right = 0;     // the number of VFs it had when that was the configured one
-    PfSettings settings{};  // it was last asked to have
+    unsigned right = 0;             // the number of VFs it had when that was the configured one
+    PfSettings settings{};          // it was last asked to have
+    broker::PfSelector selector{};  // it was last found by
+    // Its selectors mean another function than the one that it is, or none: of that one, leases
+    // live on, and nothing is leased any more.
+    bool means_another = false;
 };
 std::string_view to_string(PfStatus::State state);
 
@@ -83,11 +87,20 @@ public:
     [[nodiscard]] bool settled() const;
     // The worker that does the device work for a slot's PF.
     Worker& worker_of(const std::string& pf);
+    // The function that the PF of that name is, by what was done to it, as long as it is there:
+    // whatever the selectors mean by now.
+    [[nodiscard]] Result<std::optional<pci::Address>> place_of(const std::string& pf) const;
+    // A scrub has ended well.
+    void on_clean(const broker::SlotKey& key);
     // Where that PF is now, if it is there.
     [[nodiscard]] std::optional<pci::Address> address_of(const std::string& pf) const;
 
 private:
     void match_pfs();
+    void match_pf(const broker::PfConfig& pf, const Result<pci::Address>& match);
+    void refuse(const std::string& name, const pci::Address& place, Error why);
+    void keep_leased(const std::string& name);
+    void vanished(const std::string& name);
     void prepare(const broker::PfConfig& pf);
     PfSettings wanted_settings(const broker::PfConfig& pf, const pci::Address& address);
     // A PF that is ready, but for what the configuration says since.
@@ -119,6 +132,8 @@ private:
     // Whether there has been too much of it, so that two programs do not fight for ever.
     bool repairs_again(const std::string& subject);
     void lose_slot(const broker::SlotKey& key, Error why);
+    // A clean VF has no VFIO driver, as far as is known.
+    [[nodiscard]] bool lost_driver(const pci::Address& address) const;
     void retry_group(const pci::Address& address, const pci::Function& function);
 
     Workers& workers_;

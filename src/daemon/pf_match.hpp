@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,5 +21,11 @@ using PfMatches = std::map<std::string, Result<pci::Address>>;
 
 // Pure.
 PfMatches match_pfs(const std::vector<broker::PfConfig>& pfs, const iommu::Functions& functions);
+
+// `match`, but for a PF that is another function already: what there is of it (leases, VFs, what is
+// to be given back) would be taken for the other's. `place`: that function, while it is there.
+// Pure.
+Result<pci::Address> stay(const broker::PfConfig& pf, const std::optional<pci::Address>& place,
+                          const Result<pci::Address>& match);
 
 }  // namespace vfb::daemon

@@ -79,30 +79,21 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
         return announce();
     }
     support_ = support_from_json(reply->parameters.at("support"));
-    // What is being read just now may be from the middle of this scrub, when it had no driver, and
-    // would be taken for another program's doing. All that is read after it is not.
-    deciding_.insert(key);
-    world_.refresh({}, [this, key, address, report = std::move(reply->parameters)] {
-        deciding_.erase(key);
-        proven(key, address, report);
-        if (const auto waiting = decided_.extract(key)) waiting.mapped()();
-        announce();
-    });
-}
-
-void Scrubber::proven(const SlotKey& key, const pci::Address& address, const proto::Json& report) {
-    const Slot* slot = broker_.find(key);
-    if (slot == nullptr || slot->state != SlotState::preparing || running_.contains(key)) return;
-    if (slot->address != address) return scrub(key);
-    auto attributes = attributes_from_json(report.at("attributes"));
-    if (!attributes) return broker_.quarantine(key, std::move(attributes).error());
-    auto marked = broker_.mark_clean(key, *attributes,
-                                     report.at("unsupported").get<std::vector<std::string>>());
-    if (!marked) return refused(key, address, std::move(marked).error());
-    log(Level::info, "{} is clean ({})", address,
-        slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
-    // A driver that another program takes away right now would be no news.
-    world_.refresh({address}, [this, address] { hardware_.check_driver(address); });
+    if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
+        auto marked =
+            broker_.mark_clean(key, *attributes,
+                               reply->parameters.at("unsupported").get<std::vector<std::string>>());
+        if (!marked) return refused(key, address, std::move(marked).error());
+        log(Level::info, "{} is clean ({})", address,
+            slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
+        hardware_.on_clean(key);
+        // What is known of its driver may be older than this scrub: a driver that another program
+        // takes away right now would be no news.
+        world_.refresh({address}, [this, address] { hardware_.check_driver(address); });
+    } else {
+        broker_.quarantine(key, std::move(attributes).error());
+    }
+    announce();
 }
 
 void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error error) {

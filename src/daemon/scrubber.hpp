@@ -57,8 +57,6 @@ private:
 
     void scrubbed(const broker::SlotKey& key, const pci::Address& address,
                   Result<WorkerReply> reply);
-    // A scrub has succeeded, and nothing that was read in its middle is on its way any more.
-    void proven(const broker::SlotKey& key, const pci::Address& address, const proto::Json& report);
     void held(const broker::SlotKey& key, const pci::Address& address, const Error& error);
     void refused(const broker::SlotKey& key, const pci::Address& address, Error error);
     void find_holders(const broker::SlotKey& key, const pci::Address& address);
@@ -70,7 +68,7 @@ private:
     broker::Broker& broker_;
     Hardware& hardware_;
     std::set<broker::SlotKey> running_;
-    std::set<broker::SlotKey> deciding_;  // over, and what is known is not yet new enough to decide
+    std::set<broker::SlotKey> deciding_;  // busy, and it is being read by whom
     std::map<broker::SlotKey, std::function<void()>> decided_;  // who waits for that
     std::map<broker::SlotKey, Holding> holding_;
     vfio::Support support_;

@@ -25,7 +25,11 @@ void Surveyor::survey(const broker::Config& config, std::function<void(SeenPfs)>
     const auto survey = std::make_shared<Survey>();
     survey->done = std::move(done);
     const PfMatches matches = match_pfs(config.pfs, world_.functions());
-    for (const broker::PfConfig& pf : config.pfs) survey_pf(survey, pf, matches.at(pf.name));
+    for (const broker::PfConfig& pf : config.pfs) {
+        const auto place = hardware_.place_of(pf.name);
+        survey_pf(survey, pf,
+                  place ? stay(pf, *place, matches.at(pf.name)) : std::unexpected(place.error()));
+    }
     survey->one_less();
 }
 

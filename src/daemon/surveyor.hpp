@@ -8,6 +8,7 @@
 #include <string>
 
 #include "broker/plan.hpp"
+#include "hardware.hpp"
 #include "worker.hpp"
 #include "world.hpp"
 
@@ -17,7 +18,8 @@ using SeenPfs = std::map<std::string, broker::Seen>;  // by name in the configur
 
 class Surveyor {
 public:
-    Surveyor(Workers& workers, World& world) : workers_(workers), world_(world) {}
+    Surveyor(Workers& workers, World& world, const Hardware& hardware)
+        : workers_(workers), world_(world), hardware_(hardware) {}
 
     // All PFs of `config`; one that cannot be read is in it with the problem. `done` exactly once.
     void survey(const broker::Config& config, std::function<void(SeenPfs)> done);
@@ -29,6 +31,7 @@ private:
 
     Workers& workers_;
     World& world_;
+    const Hardware& hardware_;
 };
 
 }  // namespace vfb::daemon

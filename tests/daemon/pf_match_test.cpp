@@ -108,5 +108,22 @@ TEST_F(PfMatch, WhatTwoTablesMeanNeitherGets) {
               "52:54:00:00:00:01) at test.toml:1:1 means, too");
 }
 
+TEST_F(PfMatch, APfIsNoOtherFunctionWhileItIsThere) {
+    const auto config = broker::parse_config("[pf.uplink]\nvfs = 2\naddress = '02:00.0'", "a.toml");
+    ASSERT_TRUE(config);
+    const broker::PfConfig& pf = config->pfs.front();
+    EXPECT_EQ(stay(pf, std::nullopt, at(2)).value(), at(2));
+    EXPECT_EQ(stay(pf, at(2), at(2)).value(), at(2));
+    const auto refused = stay(pf, at(1), at(2));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message(),
+              "cannot use 0000:02:00.0 as PF uplink: PF uplink was 0000:01:00.0, and its selectors "
+              "mean 0000:02:00.0 now");
+    EXPECT_THAT(refused.error().hint,
+                HasSubstr("with another name, in place of the one at a.toml:"));
+    const auto none = fail(Code::not_found, "find it", "uplink", "nothing matches");
+    EXPECT_EQ(stay(pf, at(1), none).error().message(), "cannot find it: nothing matches");
+}
+
 }  // namespace
 }  // namespace vfb::daemon
