@@ -80,9 +80,8 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
     }
     support_ = support_from_json(reply->parameters.at("support"));
     if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
-        auto marked =
-            broker_.mark_clean(key, *attributes,
-                               reply->parameters.at("unsupported").get<std::vector<std::string>>());
+        auto marked = broker_.mark_clean(
+            key, *attributes, reply->parameters.at("unsupported").get<std::vector<std::string>>());
         if (!marked) return refused(key, address, std::move(marked).error());
         log(Level::info, "{} is clean ({})", address,
             slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
