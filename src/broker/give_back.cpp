@@ -68,6 +68,8 @@ Result<> DeviceWork::recreate_vfs(const GiveBackRequest& request) {
 
 Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
     const auto operation = fmt::format("give {} back to the host", request.pf);
+    // A worker of a daemon that was killed may be creating its VFs yet: the kernel's lock tells.
+    wait_until_unlocked(request.pf);
     VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
     // All are asked before the first is touched.
     std::vector<pci::Address> touched;

@@ -19,7 +19,7 @@ std::unexpected<Error> no_netdev(const pci::Address& pf) {
 
 // There is no network interface before that ends. The kernel locks the device meanwhile, and this
 // reading waits for the lock.
-void DeviceWork::wait_for_probe(const pci::Address& pf) const {
+void DeviceWork::wait_until_unlocked(const pci::Address& pf) const {
     (void)root_.sys().read(fmt::format("bus/pci/devices/{}/sriov_numvfs", pf));
 }
 
@@ -35,7 +35,7 @@ Result<std::vector<pci::Binding>> DeviceWork::bindings_of(
 
 Result<FoundPf> DeviceWork::read_pf(const PreparePfRequest& request) const {
     FoundPf found;
-    wait_for_probe(request.pf);
+    wait_until_unlocked(request.pf);
     VFB_TRY(found.vfs, pci::list_vfs(root_, request.pf));
     VFB_TRY(found.bindings, bindings_of(found.vfs));
     VFB_TRY(found.autoprobe, pci::read_autoprobe(root_, request.pf));
@@ -116,7 +116,7 @@ Result<> DeviceWork::prepare_vfs(const PreparePfRequest& request, PreparedPf& pr
 Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
     PreparedPf prepared;
     Undo undo([](const Error&) {});  // what cannot be undone stands in the error that is returned
-    wait_for_probe(request.pf);
+    wait_until_unlocked(request.pf);
     VFB_TRY(prepared.vfs, pci::list_vfs(root_, request.pf));
     Result<> switched;
     if (request.eswitch_mode) {

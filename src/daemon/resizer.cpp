@@ -65,6 +65,8 @@ Result<> Resizer::check(const std::string& pf, unsigned vfs) const {
     if (running_.contains(pf) || status->second.state == PfStatus::State::applying)
         return fail(Code::busy, operation, pf, "its VFs are being created or removed just now",
                     "vfbroker status says when it is ready");
+    if (status->second.means_another && status->second.problem)
+        return std::unexpected(*status->second.problem);
     if (status->second.state == PfStatus::State::stuck)
         return fail(Code::stuck, operation, pf,
                     status->second.problem ? status->second.problem->message() : "it is stuck");

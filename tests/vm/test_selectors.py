@@ -43,6 +43,7 @@ class Selectors(machine.Test):
         planned, = json.loads(vfbroker("plan", "--json", status=2).stdout)["physicalFunctions"]
         self.assertIn(REASON, planned["blocked"][0]["message"])
         self.assertIn("with another name", planned["blocked"][0]["hint"])
+        self.assertIn(REASON, vfbroker("resize", "uplink", "2", status=5).stderr)
         self.assertEqual((planned["changes"], vfs(PF), vfs(OTHER)), ([], 4, 0))
 
     def test_leases_live_on_and_nothing_is_mixed_up(self):

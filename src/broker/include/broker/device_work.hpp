@@ -193,8 +193,9 @@ private:
     Result<> prepare_netdev(const PreparePfRequest& request, Undo& undo);
     Result<> prepare_switch(const PreparePfRequest& request, Undo& undo);
     Result<> prepare_vfs(const PreparePfRequest& request, PreparedPf& prepared, Undo& undo);
-    // The driver of a PF that is bound may be probing still: waits until that has ended.
-    void wait_for_probe(const pci::Address& pf) const;
+    // The kernel may be at it still, in the probe of its driver or creating VFs: waits for its
+    // lock.
+    void wait_until_unlocked(const pci::Address& pf) const;
     [[nodiscard]] Result<std::vector<pci::Binding>> bindings_of(
         const std::vector<pci::Address>& vfs) const;
     // Of its netdev; both absent: it is no NIC.
