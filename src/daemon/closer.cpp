@@ -13,7 +13,7 @@
 
 namespace vfb::daemon {
 
-void Closer::close(std::vector<UniqueFd> descriptors, std::function<void()> done) {
+void Closer::close(std::vector<UniqueFd> descriptors, const std::function<void()>& done) {
     std::array<int, 2> ends{};
     if (descriptors.empty() || ::pipe2(ends.data(), O_CLOEXEC) != 0) {
         // Out of descriptors: the loop waits for the devices, and these are given back by it.

@@ -18,7 +18,7 @@ public:
     explicit Closer(EventLoop& loop) : loop_(loop) {}
 
     // `done`, which may be empty, is called from the loop when all of them are closed.
-    void close(std::vector<UniqueFd> descriptors, std::function<void()> done);
+    void close(std::vector<UniqueFd> descriptors, const std::function<void()>& done);
 
 private:
     struct Closing {
