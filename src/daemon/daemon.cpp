@@ -180,7 +180,7 @@ void Daemon::set_identity() {
         if (pf == nullptr) return name;
         for (const auto& netdev : pf->netdevs)
             if (!netdev.permanent_mac.empty()) return netdev.permanent_mac;
-        return pf->slot.empty() ? pf->address.str() : pf->slot;
+        return pf->slot.empty() ? pf->address.str() : pf->slot.str();
     });
 }
 

@@ -50,7 +50,7 @@ Comparison compare(const PfSelector& wanted, const pci::Function& f) {
         found.look(selector, matches, actual);
     };
     if (wanted.address) look_at_place("address", *wanted.address == f.address, f.address.str());
-    if (wanted.slot) look_at_place("slot", *wanted.slot == f.slot, f.slot);
+    if (wanted.slot) look_at_place("slot", *wanted.slot == f.slot.str(), f.slot.str());
     if (wanted.mac) look_at_place("mac", has_mac(f, *wanted.mac), macs_of(f));
     if (wanted.driver) found.look("driver", wanted.driver == f.driver, f.driver.value_or(""));
     if (wanted.vendor)

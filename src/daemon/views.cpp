@@ -66,7 +66,7 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
     json["summary"] = summary(f);
     json["revision"] = f.revision;
     json["subsystem"] = fmt::format("{:04x}:{:04x}", f.subsystem_vendor, f.subsystem_device);
-    if (!f.slot.empty()) json["slot"] = f.slot;
+    if (!f.slot.empty()) json["slot"] = f.slot.str();
     if (f.parent) json["parent"] = f.parent->str();
     json["bars"] = Json::array();
     for (const auto& bar : f.bars) json["bars"].push_back(to_json(bar));

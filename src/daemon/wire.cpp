@@ -249,7 +249,7 @@ Json to_json(const pci::Function& f) {
               {"vendorName", f.vendor_name.str()},
               {"deviceName", f.device_name.str()},
               {"className", f.class_name.str()},
-              {"slot", f.slot},
+              {"slot", f.slot.str()},
               {"resetMethod", f.reset_method.str()},
               {"bars", bars_to_json(f.bars)}};
     put(json, "driver", f.driver);

@@ -168,7 +168,7 @@ void expect_same(const Function& function, const LspciRecord& record) {
     hex("Rev", function.revision);
     hex("ProgIf", function.class_code & 0xff);
     EXPECT_EQ(field(record, "Driver"), function.driver.value_or(""));
-    EXPECT_EQ(field(record, "PhySlot"), function.slot);
+    EXPECT_EQ(field(record, "PhySlot"), function.slot.str());
     EXPECT_EQ(field(record, "NUMANode"),
               function.numa_node ? std::to_string(*function.numa_node) : "");
     EXPECT_EQ(field(record, "IOMMUGroup"), function.group ? std::to_string(*function.group) : "");

@@ -226,7 +226,7 @@ Result<> Tree::link_function(const std::string& folder, const pci::Function& fun
     }
     if (!function.slot.empty()) {
         const auto& a = function.address;
-        VFB_CHECK(write_file(sys + "bus/pci/slots/" + function.slot + "/address",
+        VFB_CHECK(write_file(sys + "bus/pci/slots/" + function.slot.str() + "/address",
                              fmt::format("{:04x}:{:02x}:{:02x}\n", a.domain, a.bus, a.device)));
     }
     // Last, as the kernel makes it when the rest is there.

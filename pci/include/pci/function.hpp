@@ -70,7 +70,7 @@ struct Function {
     std::optional<std::uint32_t> group;  // IOMMU group number: never a key, it changes
     SharedName reset_method;             // as the kernel lists them: `flr bus`
     std::vector<Bar> bars;
-    std::string slot;                       // physical slot name, if the platform has one
+    SharedName slot;                        // physical slot name, if the platform has one
     std::optional<Address> parent;          // the bridge above; absent below a root bus
     std::optional<std::uint8_t> pcie_type;  // Device/Port Type of the PCIe capability
 
