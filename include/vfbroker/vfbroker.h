@@ -218,8 +218,8 @@ VFB_API int vfb_lease_descriptor(const vfb_lease_handle* lease, size_t number, v
  * of its owner until now. Others' processes may be named by root only. Blocks. */
 VFB_API vfb_code vfb_lease_transfer(vfb_connection* connection, const vfb_lease_handle* lease,
                                     int pidfd, vfb_error** error);
-/* Gives a lease of this connection (VFB_OWNER_CONNECTION) to the guest that vfb_lease_options
- * named: from now on it stays until it is released. Blocks. */
+/* Gives a lease of this connection (VFB_OWNER_CONNECTION) to its guest, with the name that
+ * vfb_lease_options gave or none: from now on it stays until it is released. Blocks. */
 VFB_API vfb_code vfb_lease_keep(vfb_connection* connection, const vfb_lease_handle* lease,
                                 vfb_error** error);
 

@@ -6,8 +6,7 @@ namespace {
 
 std::string_view method_of(const LeaseRequest& request) {
     if (request.owner == "process") return "Transfer";
-    const bool named = request.guest && !request.guest->empty();
-    if (request.owner == "guest" && named && request.hand_off != "netdev") return "Keep";
+    if (request.owner == "guest" && request.hand_off != "netdev") return "Keep";
     return {};
 }
 

@@ -176,10 +176,6 @@ void Leasing::keep(LeaseId id, std::uint64_t session, std::function<void(Result<
         return done(fail(Code::not_found, keep_operation(id), std::to_string(id),
                          "no lease of this connection has that number",
                          "a lease is kept over the connection that asked for it"));
-    if (lease->guest.empty())
-        return done(fail(Code::invalid, keep_operation(id), std::to_string(id),
-                         "it was leased without a guest's name, so nobody would know whose it is",
-                         "name the guest when leasing"));
     // What is known of its interfaces may be older than their way into the guest's namespace.
     std::vector<pci::Address> addresses;
     for (const auto& function : lease->functions) addresses.push_back(function.address);
@@ -204,7 +200,8 @@ Result<> Leasing::keep_now(LeaseId id, std::uint64_t session) {
     VFB_CHECK(broker_.keep(id));
     watches_.erase(id);
     forget_connection(connection);
-    log(Level::info, "lease {} is kept for {}", id, lease->guest);
+    log(Level::info, "lease {} is kept for {}", id,
+        lease->guest.empty() ? "a guest without a name" : lease->guest);
     return {};
 }
 

@@ -198,6 +198,26 @@ class NobodyKnows(machine.Test):
         kept = machine.vfbroker_json("leases")["leases"]
         self.assertEqual([(lease["id"], lease["owner"]) for lease in kept], [(said["id"], "guest")])
         self.assertEqual(said["owner"], "guest")
+        machine.vfbroker("release", said["id"])
+        self.wait_for_clean(1)
+
+    def test_a_guest_without_a_name(self):
+        """The lease is the connection's until it is kept, and stays from then on."""
+        peer = Peer()
+        peer.lease(handOff="none", owner="connection")
+        peer.close()
+        self.wait_for_clean(1)
+        peer = Peer()
+        lease = peer.lease(handOff="none", owner="connection")
+        self.assertEqual(peer.call("Keep", lease=lease["id"]), {"parameters": {}})
+        peer.close()
+        # Answered after the daemon has seen that connection end.
+        machine.vfbroker("status")
+        kept = machine.vfbroker_json("leases")["leases"]
+        self.assertEqual([(one["id"], one["owner"]) for one in kept], [(lease["id"], "guest")])
+        self.daemon.wait_for_log("is kept for a guest without a name")
+        machine.vfbroker("release", lease["id"])
+        self.wait_for_clean(1)
 
 
 class LeaseEvents(machine.Test):

@@ -14,8 +14,8 @@ namespace vfb::client {
 
 // Makes `request` one for a lease of the connection, and returns the method that gives it to the
 // owner that was asked for: `Transfer` or `Keep`. Empty, and the request is as it was: it is for
-// the connection, or for a guest that Keep does not know: one without a name, or one that has a
-// network interface, which has to be moved away first.
+// the connection, or for a guest that gets a network interface, which has to be moved away before
+// Keep.
 std::string_view defer_owner(LeaseRequest& request);
 
 // Calls that method; does nothing when it is empty. When it fails, the lease is ended.
