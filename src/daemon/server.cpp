@@ -46,6 +46,12 @@ Result<UniqueFd> make_socket(const std::string& path) {
     return fd;
 }
 
+// Says `error` to a peer that is not served: at once or never, nobody waits for it.
+void turn_away(const UniqueFd& socket, const Error& error) {
+    const auto text = proto::make_error(proto::kFailed, proto::to_json(error)).dump();
+    ::send(socket.get(), text.c_str(), text.size() + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 }  // namespace
 
 struct Server::Session {
@@ -91,12 +97,28 @@ void Server::accept() {
     if (auto added = add(std::move(socket)); !added) log_error(added.error(), Level::warning);
 }
 
+Result<> Server::check_room(uid_t uid) const {
+    const std::string operation = fmt::format("serve user {}", uid);
+    const auto own = per_user_.find(uid);
+    if (uid != 0 && own != per_user_.end() && own->second >= kConnectionsPerUser)
+        return fail(Code::exhausted, operation, "vfbrokerd",
+                    fmt::format("{} connections of that user are open, and no more are allowed",
+                                own->second),
+                    "close some: ss -xp shows whose they are");
+    if (sessions_.size() >= kConnections)
+        return fail(Code::exhausted, operation, "vfbrokerd",
+                    fmt::format("{} connections are open, and no more are allowed",
+                                sessions_.size()),
+                    "close some: ss -xp shows whose they are");
+    return {};
+}
+
 Result<std::uint64_t> Server::add(UniqueFd socket) {
     VFB_TRY(auto caller, identify_peer(root_, socket.get()));
-    if (sessions_.size() >= kConnections ||
-        (caller.uid != 0 && per_user_[caller.uid] >= kConnectionsPerUser))
-        return fail(Code::exhausted, fmt::format("serve user {}", caller.uid), "connection",
-                    "too many connections are open");
+    if (auto room = check_room(caller.uid); !room) {
+        turn_away(socket, room.error());
+        return std::unexpected(std::move(room.error()));
+    }
     ++per_user_[caller.uid];
     const std::uint64_t id = next_session_++;
     auto session = std::make_unique<Session>(id, std::move(socket), std::move(caller));

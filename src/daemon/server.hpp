@@ -55,6 +55,8 @@ public:
 private:
     struct Session;
     void accept();
+    // Room for one more connection of that user.
+    [[nodiscard]] Result<> check_room(uid_t uid) const;
     Result<std::uint64_t> add(UniqueFd socket);
     void on_io(std::uint64_t id, std::uint32_t events);
     void next_call(Session& session);

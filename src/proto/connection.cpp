@@ -66,6 +66,7 @@ Result<> Connection::send(const Json& body, std::vector<UniqueFd> descriptors) {
 
 Result<> Connection::send_text(Text body, std::vector<UniqueFd> descriptors) {
     if (broken_) return std::unexpected(*broken_);
+    if (deaf_) return std::unexpected(*deaf_);
     if (body->find('\0') != std::string::npos)
         return fail(Code::invalid, "send a message", {}, "it has a NUL in it");
     if (descriptors.size() > std::min(limits_.descriptors, kScmMaxFd))
@@ -98,8 +99,13 @@ Result<bool> Connection::send_some(Outgoing& message) {
         if (error == EAGAIN) return false;
         if (error == EINTR) return true;
         auto failure = fail_errno(error, "send a message", {});
-        if (error == EPIPE || error == ECONNRESET) failure.error().code = Code::lost;
-        return break_off(std::move(failure.error()));
+        if (error != EPIPE && error != ECONNRESET) return break_off(std::move(failure.error()));
+        // What the peer said before it hung up can still be read: it may be why.
+        outgoing_.clear();
+        queued_ = 0;
+        failure.error().code = Code::lost;
+        deaf_ = failure.error();
+        return failure;
     }
     message.descriptors.clear();
     message.sent += static_cast<std::size_t>(count);
@@ -109,6 +115,7 @@ Result<bool> Connection::send_some(Outgoing& message) {
 
 Result<bool> Connection::flush() {
     if (broken_) return std::unexpected(*broken_);
+    if (deaf_) return std::unexpected(*deaf_);
     while (!outgoing_.empty()) {
         VFB_TRY(const bool taken, send_some(outgoing_.front()));
         if (!taken) return false;

@@ -111,6 +111,21 @@ TEST(Connection, SendingToAPeerThatIsGoneIsLost) {
     EXPECT_FALSE(pair.connection.wants_write());
 }
 
+TEST(Connection, WhatThePeerSaidBeforeItHungUpIsRead) {
+    Pair pair;
+    Connection peer(std::move(pair.peer));
+    ASSERT_TRUE(peer.send({{"why", "too many"}}));
+    ASSERT_TRUE(peer.flush());
+    peer = Connection(UniqueFd());
+    ASSERT_TRUE(pair.connection.send(Json::object()));
+    EXPECT_EQ(pair.connection.flush().error().code, Code::lost);
+    const auto received = pair.connection.receive();
+    ASSERT_TRUE(received);
+    ASSERT_EQ(received->messages.size(), 1u);
+    EXPECT_EQ(received->messages[0].body["why"], "too many");
+    EXPECT_TRUE(received->closed);
+}
+
 TEST(Connection, APeerThatDoesNotReadIsNotServedForEver) {
     Pair pair({.queued_bytes = 1000});
     ASSERT_TRUE(pair.connection.send({{"text", std::string(600, 'x')}}));

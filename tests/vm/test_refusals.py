@@ -4,10 +4,11 @@ import json
 import os
 import pathlib
 import socket
+import subprocess
 import unittest
 
 import machine
-from machine import PF, Peer, run, vfbroker
+from machine import PF, Peer, run, vfbroker, wait_for
 
 
 class Refusals(machine.Test):
@@ -106,6 +107,25 @@ class Refusals(machine.Test):
             self.assertEqual(peer.call("Nothing")["error"], "org.varlink.service.MethodNotFound")
             peer.close()
         self.assert_unharmed()
+
+    def test_one_connection_too_many(self):
+        crowd = [Peer(machine.ALICE) for _ in range(128)]
+        for peer in crowd:
+            self.assertIn("parameters", peer.call("Status"))
+        said = vfbroker("status", uid=machine.ALICE, status=5).stderr
+        self.assertIn("128 connections of that user are open, and no more are allowed", said)
+        self.assertIn("ss -xp", said)
+        # Whoever only listens hears it as well.
+        late = Peer(machine.ALICE)
+        self.assertEqual(late.receive()["error"], "io.vfbroker.Failed")
+        # Others are served, and so is she when she has closed one.
+        self.assert_unharmed()
+        crowd.pop().close()
+        wait_for("there is room again",
+                 lambda: subprocess.run(["vfbroker", "status"], check=False, capture_output=True,
+                                        **machine.as_user(machine.ALICE)).returncode == 0)
+        for peer in [*crowd, late]:
+            peer.close()
 
     def test_a_peer_that_hangs_up_in_the_middle(self):
         # With devices that are open by then, whose last close takes its time, too.

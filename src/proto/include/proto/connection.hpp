@@ -77,7 +77,8 @@ public:
     Result<> send(const Json& body, std::vector<UniqueFd> descriptors = {});
     // The same for a body that is serialised already (no NUL in it).
     Result<> send_text(Text body, std::vector<UniqueFd> descriptors = {});
-    // Writes what the socket takes; true when nothing is left. EPIPE and ECONNRESET are Code::lost.
+    // Writes what the socket takes; true when nothing is left. EPIPE and ECONNRESET are Code::lost,
+    // also for what is sent later; what the peer said before can still be received.
     Result<bool> flush();
     [[nodiscard]] bool wants_write() const { return !outgoing_.empty(); }
 
@@ -114,6 +115,7 @@ private:
     std::size_t queued_ = 0;
     bool closed_ = false;
     std::optional<Error> broken_;
+    std::optional<Error> deaf_;  // the peer has hung up; what it said before can be read
 };
 
 // Parses a message within `limits` (depth, members), which must be a JSON object.
