@@ -24,6 +24,7 @@ if [ ! -e "$out" ]; then
     cp /bin/busybox "$root/bin/"
     cp /bin/busybox "$root/container/rootfs/bin/"
     for applet in $(busybox --list); do
+        [ "$applet" != busybox ] || continue  # some versions list themselves
         ln -sf busybox "$root/bin/$applet"
         ln -sf busybox "$root/container/rootfs/bin/$applet"
     done
