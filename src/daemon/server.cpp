@@ -106,10 +106,10 @@ Result<> Server::check_room(uid_t uid) const {
                                 own->second),
                     "close some: ss -xp shows whose they are");
     if (sessions_.size() >= kConnections)
-        return fail(Code::exhausted, operation, "vfbrokerd",
-                    fmt::format("{} connections are open, and no more are allowed",
-                                sessions_.size()),
-                    "close some: ss -xp shows whose they are");
+        return fail(
+            Code::exhausted, operation, "vfbrokerd",
+            fmt::format("{} connections are open, and no more are allowed", sessions_.size()),
+            "close some: ss -xp shows whose they are");
     return {};
 }
 
