@@ -7,7 +7,7 @@
 namespace vfb {
 namespace {
 
-constexpr std::array<std::pair<Finding::Level, std::string_view>, 4> kNames{{
+constexpr std::array<std::pair<Finding::Level, std::string_view>, 4> kLevelNames{{
     {Finding::Level::pass, "pass"},
     {Finding::Level::note, "note"},
     {Finding::Level::warn, "warn"},
@@ -17,13 +17,13 @@ constexpr std::array<std::pair<Finding::Level, std::string_view>, 4> kNames{{
 }  // namespace
 
 std::string_view to_string(Finding::Level level) {
-    for (const auto& [value, name] : kNames)
+    for (const auto& [value, name] : kLevelNames)
         if (value == level) return name;
     return "fail";
 }
 
 std::optional<Finding::Level> level_from_string(std::string_view name) {
-    for (const auto& [value, known] : kNames)
+    for (const auto& [value, known] : kLevelNames)
         if (known == name) return value;
     return std::nullopt;
 }

@@ -64,7 +64,7 @@ Candidates targets(const Context& context) {
     return found;
 }
 
-Candidates leases(const Context& context) {
+Candidates lease_ids(const Context& context) {
     Candidates found;
     for (const auto& lease : elements(ask(context, "ListLeases"), "leases")) {
         const std::string guest = text(lease, "guest");
@@ -94,7 +94,7 @@ struct Argument {
 constexpr std::array kArguments{
     Argument{.command = "", .name = "FUNCTION", .source = functions},
     Argument{.command = "", .name = "POOL", .source = pools},
-    Argument{.command = "", .name = "LEASE", .source = leases},
+    Argument{.command = "", .name = "LEASE", .source = lease_ids},
     Argument{.command = "", .name = "TARGET", .source = targets},
     Argument{.command = "", .name = "PF", .source = pfs},
     Argument{.command = "take", .name = "--despite", .source = uses},

@@ -13,7 +13,7 @@
 namespace vfb::daemon {
 namespace {
 
-constexpr unsigned kMaxWait = 7 * 24 * 3600;
+constexpr unsigned kLongestDrainWait = 7 * 24 * 3600;
 
 }  // namespace
 
@@ -86,7 +86,7 @@ void Service::apply(const Request& request) {
 void Service::drain(const Request& request) {
     Parameters parameters(request.call.parameters);
     const std::string name = parameters.text("target");
-    const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
+    const auto wait = parameters.optional_number("waitSeconds", 0, kLongestDrainWait).value_or(0);
     if (!accepted(request, parameters)) return;
     if (!is_root(request, "drain " + name, name, "sudo vfbroker drain " + name)) return;
     const auto target = broker_.find_target(pf_name(name));

@@ -11,7 +11,7 @@
 namespace vfb::daemon {
 namespace {
 
-constexpr std::chrono::seconds kTimeout{20};
+constexpr std::chrono::seconds kReadTimeout{20};
 
 // `vlan from 0 to 5`, of what the driver reports.
 std::vector<std::string> changes(const broker::Slot& slot, const nic::VfAttributes& actual) {
@@ -74,7 +74,7 @@ void Drift::look(const std::string& pf) {
     hardware_.worker_of(pf).call(
         {.operation = "read-attributes",
          .parameters = {{"pf", address->str()}},
-         .timeout = kTimeout,
+         .timeout = kReadTimeout,
          .subject = address->str(),
          .done =
              [this, pf, asked = std::move(asked)](const Result<WorkerReply>& reply) {

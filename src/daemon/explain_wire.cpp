@@ -6,20 +6,20 @@
 namespace vfb::daemon {
 namespace {
 
-Json to_json(const std::vector<Use>& uses) {
+Json uses_json(const std::vector<Use>& uses) {
     Json list = Json::array();
     for (const auto& use : uses) list.push_back({{"kind", use.kind}, {"text", use.text}});
     return list;
 }
 
-Json to_json(const doctor::GroupMember& member) {
+Json member_json(const doctor::GroupMember& member) {
     Json json{{"address", member.address.str()}, {"name", member.name}, {"bridge", member.bridge}};
     if (member.driver) json["driver"] = *member.driver;
-    json["uses"] = to_json(member.uses);
+    json["uses"] = uses_json(member.uses);
     return json;
 }
 
-Json to_json(const iommu::BridgeOnPath& bridge) {
+Json bridge_json(const iommu::BridgeOnPath& bridge) {
     Json json{{"address", bridge.address.str()}, {"name", bridge.name}, {"kind", bridge.kind}};
     if (bridge.group) json["group"] = *bridge.group;
     if (bridge.capability) json["acs"] = *bridge.capability;
@@ -69,7 +69,7 @@ Json to_json(const std::vector<Finding>& findings) {
 
 Json to_json(const doctor::Explanation& e) {
     Json json{{"function", to_json(e.function)}, {"isolation", isolation_of(e)}};
-    json["uses"] = to_json(e.uses);
+    json["uses"] = uses_json(e.uses);
     json["holders"] = Json::array();
     for (const auto& holder : e.holders) json["holders"].push_back(vfio::describe({holder}));
     json["problems"] = Json::array();
@@ -77,9 +77,9 @@ Json to_json(const doctor::Explanation& e) {
     if (e.function.group) json["group"] = *e.function.group;
     if (!e.group_type.empty()) json["groupType"] = e.group_type;
     json["members"] = Json::array();
-    for (const auto& member : e.members) json["members"].push_back(to_json(member));
+    for (const auto& member : e.members) json["members"].push_back(member_json(member));
     json["bridges"] = Json::array();
-    for (const auto& bridge : e.bridges) json["bridges"].push_back(to_json(bridge));
+    for (const auto& bridge : e.bridges) json["bridges"].push_back(bridge_json(bridge));
     json["findings"] = to_json(doctor::findings(e));
     return json;
 }

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kTimeout = 60s;
+constexpr auto kGiveBackTimeout = 60s;
 
 // Also under another name that it had, or has: a lease may hold one of its VFs by that.
 bool has_slots(const broker::Broker& broker, const broker::StoredPf& pf) {
@@ -58,7 +58,7 @@ void GiveBack::give_back(const broker::Slot& slot) {
         .call(
             {.operation = "restore",
              .parameters = {{"address", slot.address->str()}, {"binding", to_json(*slot.original)}},
-             .timeout = kTimeout,
+             .timeout = kGiveBackTimeout,
              .subject = slot.address->str(),
              .done =
                  [this, key = slot.key](const Result<WorkerReply>& reply) {
@@ -94,7 +94,7 @@ void GiveBack::give_back(const broker::StoredPf& pf) {
                               {"settings",
                                to_json(PfSettings{.mtu = pf.mtu, .eswitch_mode = pf.eswitch_mode})},
                               {"vfs", std::move(vfs)}},
-               .timeout = kTimeout,
+               .timeout = kGiveBackTimeout,
                .subject = pf.address.str(),
                .done = [this, pf](const Result<WorkerReply>& reply) { given_back(pf, reply); },
                .part = {},

@@ -12,7 +12,7 @@ namespace {
 using broker::Change;
 using proto::Json;
 
-Json to_json(const Change& change) {
+Json change_json(const Change& change) {
     Json json{{"action", to_string(change.action)},
               {"subject", change.subject},
               {"property", change.property},
@@ -23,10 +23,10 @@ Json to_json(const Change& change) {
     return json;
 }
 
-Json to_json(const broker::PfPlan& pf) {
+Json pf_json(const broker::PfPlan& pf) {
     Json json{{"name", pf.name}, {"changes", Json::array()}, {"blocked", Json::array()}};
     if (pf.address) json["address"] = pf.address->str();
-    for (const auto& change : pf.changes) json["changes"].push_back(to_json(change));
+    for (const auto& change : pf.changes) json["changes"].push_back(change_json(change));
     for (const auto& error : pf.blocked)
         json["blocked"].push_back(
             {{"code", to_string(error.code)}, {"message", error.message()}, {"hint", error.hint}});
@@ -86,8 +86,8 @@ Json to_json(const broker::Plan& plan) {
               {"remove", plan.count(Change::Action::remove)},
               {"physicalFunctions", Json::array()},
               {"pools", Json::array()}};
-    for (const auto& pf : plan.pfs) json["physicalFunctions"].push_back(to_json(pf));
-    for (const auto& change : plan.pools) json["pools"].push_back(to_json(change));
+    for (const auto& pf : plan.pfs) json["physicalFunctions"].push_back(pf_json(pf));
+    for (const auto& change : plan.pools) json["pools"].push_back(change_json(change));
     return json;
 }
 

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using broker::SlotState;
 
 // Removing takes 1 s, creating 100 ms and more; both wait for the lock of the PCI bus.
-constexpr auto kTimeout = 60s;
+constexpr auto kResizeTimeout = 60s;
 
 std::string operation_of(const std::string& pf, unsigned vfs) {
     return fmt::format("resize PF {} to {} VFs", pf, vfs);
@@ -107,7 +107,7 @@ void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Override
     hardware_.worker_of(pf).call(
         {.operation = "resize-pf",
          .parameters = {{"pf", address.str()}, {"vfs", vfs}, {"overrides", to_json(overrides)}},
-         .timeout = kTimeout,
+         .timeout = kResizeTimeout,
          .subject = address.str(),
          .done =
              [this, pf, address, done = std::move(done)](Result<WorkerReply> reply) {

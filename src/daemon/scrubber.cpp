@@ -15,7 +15,7 @@ using broker::Slot;
 using broker::SlotKey;
 using broker::SlotState;
 
-constexpr auto kTimeout = 60s;
+constexpr auto kScrubTimeout = 60s;
 
 }  // namespace
 
@@ -49,7 +49,7 @@ void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
     hardware_.worker_of(key.pf).call(
         {.operation = "scrub",
          .parameters = to_json(request),
-         .timeout = kTimeout,
+         .timeout = kScrubTimeout,
          .subject = request.vf.str(),
          .done =
              [this, key, address = request.vf, done = std::move(done)](Result<WorkerReply> reply) {
@@ -135,7 +135,7 @@ void Scrubber::held(const SlotKey& key, const pci::Address& address, const Error
 void Scrubber::find_holders(const SlotKey& key, const pci::Address& address) {
     hardware_.worker_of(key.pf).call({.operation = "holders",
                                       .parameters = {{"address", address.str()}},
-                                      .timeout = kTimeout,
+                                      .timeout = kScrubTimeout,
                                       .subject = address.str(),
                                       .done =
                                           [this, key](Result<WorkerReply> reply) {

@@ -21,7 +21,7 @@ namespace {
 constexpr unsigned kConnectionsPerUser = 128;
 constexpr std::size_t kConnections = 1024;
 // Callers send little and never descriptors; a lease of everything is answered in one message.
-constexpr proto::Limits kLimits{
+constexpr proto::Limits kClientLimits{
     .message_bytes = 256 << 10, .batch = 16, .accept_descriptors = false};
 
 Result<UniqueFd> make_socket(const std::string& path) {
@@ -56,7 +56,7 @@ void turn_away(const UniqueFd& socket, const Error& error) {
 
 struct Server::Session {
     Session(std::uint64_t number, UniqueFd socket, broker::Caller peer)
-        : id(number), connection(std::move(socket), kLimits), caller(std::move(peer)) {}
+        : id(number), connection(std::move(socket), kClientLimits), caller(std::move(peer)) {}
 
     std::uint64_t id;
     proto::Connection connection;

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kExplainTimeout = 10s;
 constexpr auto kDiagnoseTimeout = 60s;
-constexpr unsigned kMaxWait = 24 * 3600;
+constexpr unsigned kLongestLeaseWait = 24 * 3600;
 // Descriptors of one lease travel in one message: 253 less the context.
 constexpr unsigned kMaxCount = 252;
 constexpr std::size_t kMaxGuestName = 256;
@@ -262,7 +262,7 @@ void Service::lease(const Request& request) {
                           .value_or(broker::HandOff::descriptors);
     wanted.memory_lock = parameters.optional_number("memoryLock", 0, UINT64_MAX);
     wanted.as_tenant = parameters.flag("asTenant", false);
-    const auto wait = parameters.optional_number("waitSeconds", 0, kMaxWait).value_or(0);
+    const auto wait = parameters.optional_number("waitSeconds", 0, kLongestLeaseWait).value_or(0);
     const Json process = parameters.any("process");
     if (!accepted(request, parameters)) return;
     if (wanted.guest.size() > kMaxGuestName) return refuse_parameter(request, "guest");

@@ -7,7 +7,7 @@
 namespace vfb::daemon {
 namespace {
 
-constexpr std::chrono::seconds kTimeout{20};
+constexpr std::chrono::seconds kSurveyTimeout{20};
 
 }  // namespace
 
@@ -45,7 +45,7 @@ void Surveyor::survey_pf(const std::shared_ptr<Survey>& survey, const broker::Pf
     workers_.of(address->str())
         .call({.operation = "survey-pf",
                .parameters = {{"pf", address->str()}, {"wanted", pf.vfs}},
-               .timeout = kTimeout,
+               .timeout = kSurveyTimeout,
                .subject = address->str(),
                .done =
                    [survey, name = pf.name](const Result<WorkerReply>& reply) {

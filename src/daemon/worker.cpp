@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kIdle = 5s;
 constexpr int kWorkerFd = 3;
-constexpr proto::Limits kLimits{.message_bytes = 8 << 20, .batch = 256};
+constexpr proto::Limits kReplyLimits{.message_bytes = 8 << 20, .batch = 256};
 
 // The child's signals as a fresh program expects them: the daemon blocks some.
 struct SpawnAttributes {
@@ -85,7 +85,7 @@ Result<> Worker::start() {
     const UniqueFd theirs(ends[1]);
     VFB_TRY(const auto program, own_program());
     VFB_CHECK(spawn(program, {"vfbrokerd", "--worker", name_, "--root", root_path_}, theirs.get()));
-    connection_ = std::make_unique<proto::Connection>(std::move(ours), kLimits);
+    connection_ = std::make_unique<proto::Connection>(std::move(ours), kReplyLimits);
     VFB_TRY(io_, loop_.watch(connection_->fd(), EPOLLIN, [this](std::uint32_t) { on_io(); }));
     return {};
 }

@@ -18,7 +18,7 @@ namespace {
 
 using proto::Json;
 
-constexpr proto::Limits kLimits{.message_bytes = 8 << 20, .queued_bytes = 256 << 20};
+constexpr proto::Limits kRequestLimits{.message_bytes = 8 << 20, .queued_bytes = 256 << 20};
 
 void serve(broker::DeviceWork& work, const SysRoot& root, Outbox& outbox, const Json& request) {
     const Json& id = request.at("id");
@@ -55,7 +55,7 @@ Result<bool> turn(proto::Connection& connection, broker::DeviceWork& work, const
 }  // namespace
 
 void run_worker(UniqueFd socket, const SysRoot& root) {
-    proto::Connection connection(std::move(socket), kLimits);
+    proto::Connection connection(std::move(socket), kRequestLimits);
     broker::DeviceWork work(root);
     Outbox outbox;
     for (;;) {

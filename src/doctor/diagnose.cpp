@@ -9,13 +9,13 @@
 namespace vfb::doctor {
 namespace {
 
-struct Check {
+struct HostCheck {
     std::string_view name;
     void (*run)(const Host&, Report&);
     std::string_view needs;  // of Host::unread; empty: nothing that could be missing
 };
 
-constexpr std::array<Check, 24> kChecks{{
+constexpr std::array<HostCheck, 24> kHostChecks{{
     {"firmware-tables", check_firmware_tables, ""},
     {"iommu", check_iommu, "iommu"},
     {"iommu-groups", check_iommu_groups, "iommu-groups"},
@@ -59,7 +59,7 @@ const Process* find_process(const Host& host, std::string_view name) {
 
 std::vector<Finding> diagnose(const Host& host) {
     std::vector<Finding> all;
-    for (const Check& check : kChecks) {
+    for (const HostCheck& check : kHostChecks) {
         Report report{std::string(check.name), "host", all};
         const auto unread = host.unread.find(std::string(check.needs));
         if (unread != host.unread.end())

@@ -232,13 +232,13 @@ void check_backend(const Explanation& e, Report& report) {
     report_backend(e.support, report);
 }
 
-struct Check {
+struct FunctionCheck {
     std::string_view name;
     void (*run)(const Explanation&, Report&);
     bool of_host = false;  // it is about the machine, not this function
 };
 
-constexpr std::array<Check, 14> kChecks{{
+constexpr std::array<FunctionCheck, 14> kFunctionChecks{{
     {"driver", check_driver},
     {"host-use", check_host_use},
     {"holders", check_holders},
@@ -270,7 +270,7 @@ const Error* unread_for(const Explanation& e, std::string_view check) {
 
 std::vector<Finding> findings(const Explanation& e) {
     std::vector<Finding> all;
-    for (const Check& check : kChecks) {
+    for (const FunctionCheck& check : kFunctionChecks) {
         Report report{std::string(check.name), check.of_host ? "host" : e.function.address.str(),
                       all};
         if (const Error* error = unread_for(e, check.name))

@@ -34,7 +34,7 @@ const Header* header_of(nlmsghdr* message) {
 }
 
 template <class T>
-const T* payload(nlmsghdr* message, std::size_t header, int type) {
+const T* info_of(nlmsghdr* message, std::size_t header, int type) {
     nlattr* const attribute = nlmsg_find_attr(message, static_cast<int>(header), type);
     if (attribute == nullptr || nla_len(attribute) < static_cast<int>(sizeof(T))) return nullptr;
     return static_cast<const T*>(nla_data(attribute));
@@ -64,7 +64,7 @@ Result<> read_packet(std::vector<BoundSocket>& sockets) {
     return tolerate(
         dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](nlmsghdr* message) {
             const auto* const info =
-                payload<packet_diag_info>(message, sizeof(packet_diag_msg), PACKET_DIAG_INFO);
+                info_of<packet_diag_info>(message, sizeof(packet_diag_msg), PACKET_DIAG_INFO);
             if (info != nullptr && info->pdi_index != 0)
                 sockets.push_back({.ifindex = static_cast<int>(info->pdi_index),
                                    .kind = "packet",
@@ -79,7 +79,7 @@ Result<> read_xdp(std::vector<BoundSocket>& sockets) {
     return tolerate(
         dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](nlmsghdr* message) {
             const auto* const info =
-                payload<xdp_diag_info>(message, sizeof(xdp_diag_msg), XDP_DIAG_INFO);
+                info_of<xdp_diag_info>(message, sizeof(xdp_diag_msg), XDP_DIAG_INFO);
             if (info != nullptr && info->ifindex != 0)
                 sockets.push_back({.ifindex = static_cast<int>(info->ifindex),
                                    .kind = "AF_XDP",

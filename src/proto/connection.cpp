@@ -12,15 +12,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "rights.hpp"
+
 namespace vfb::proto {
 namespace {
-
-constexpr std::size_t kScmMaxFd = 253;  // the kernel's bound of one SCM_RIGHTS
-
-// Room for one SCM_RIGHTS of the most descriptors, aligned as the kernel wants it.
-struct alignas(cmsghdr) Control {
-    std::array<char, CMSG_SPACE(sizeof(int) * kScmMaxFd)> bytes{};
-};
 
 void attach(msghdr& header, Control& control, const std::vector<UniqueFd>& descriptors) {
     const std::size_t size = sizeof(int) * descriptors.size();

@@ -14,17 +14,12 @@
 
 #include "json_shape.hpp"
 #include "proto/connection.hpp"
+#include "rights.hpp"
 
 namespace vfb::proto {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 << 10;
-constexpr std::size_t kScmMaxFd = 253;
-
-struct alignas(cmsghdr) Control {
-    std::array<char, CMSG_SPACE(sizeof(int) * kScmMaxFd)> bytes{};
-};
-
 Error violation(std::string reason) {
     return fail(Code::protocol, "read a message", {}, std::move(reason)).error();
 }

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/sys_root.hpp"
+#include "json_member.hpp"
 #include "peer.hpp"
 #include "proto/connection.hpp"
 
@@ -18,13 +19,6 @@ using proto::Json;
 // vm.add-device pins all of the guest's memory.
 constexpr auto kTimeout = 120s;
 constexpr std::size_t kMostBytes = 16 << 20;
-
-const Json& member(const Json& object, const char* name) {
-    static const Json nothing;
-    if (!object.is_object()) return nothing;
-    const auto found = object.find(name);
-    return found != object.end() ? *found : nothing;
-}
 
 std::uint64_t size(const Json& object, const char* name) {
     const Json& value = member(object, name);

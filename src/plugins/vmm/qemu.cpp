@@ -7,6 +7,8 @@
 #include <charconv>
 #include <map>
 
+#include "json_member.hpp"
+
 namespace vfb::vmm {
 namespace {
 
@@ -28,13 +30,6 @@ std::int64_t number(const Json& object, const char* name) {
     if (!object.is_object()) return -1;
     const auto found = object.find(name);
     return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : -1;
-}
-
-const Json& member(const Json& object, const char* name) {
-    static const Json nothing;
-    if (!object.is_object()) return nothing;
-    const auto found = object.find(name);
-    return found != object.end() ? *found : nothing;
 }
 
 // Names of descriptors that the monitor keeps until something takes them.
