@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "base/process.hpp"
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,9 +53,18 @@ Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process) {
 
 Result<std::string> own_program() {
     std::array<char, PATH_MAX> path{};
-    const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
+    const ssize_t n = ::readlink(kOwnImage, path.data(), path.size());
     if (n < 0) return fail_errno(errno, "find the running program", "self");
-    return std::string(path.data(), static_cast<std::size_t>(n));
+    std::string program(path.data(), static_cast<std::size_t>(n));
+    // What the kernel adds when the file has gone; a file that is really called so is there.
+    constexpr std::string_view kDeleted = " (deleted)";
+    if (program.ends_with(kDeleted) && ::access(program.c_str(), F_OK) != 0)
+        program.resize(program.size() - kDeleted.size());
+    return program;
+}
+
+void name_process(const std::string& name) {
+    ::prctl(PR_SET_NAME, name.c_str());
 }
 
 }  // namespace vfb

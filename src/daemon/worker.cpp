@@ -83,8 +83,9 @@ Result<> Worker::start() {
         return fail_errno(errno, "start a worker process", name_);
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
-    VFB_TRY(const auto program, own_program());
-    VFB_CHECK(spawn(program, {"vfbrokerd", "--worker", name_, "--root", root_path_}, theirs.get()));
+    // Not by its path: after an upgrade that is a program which may speak to its workers otherwise.
+    VFB_CHECK(
+        spawn(kOwnImage, {"vfbrokerd", "--worker", name_, "--root", root_path_}, theirs.get()));
     connection_ = std::make_unique<proto::Connection>(std::move(ours), kReplyLimits);
     VFB_TRY(io_, loop_.watch(connection_->fd(), EPOLLIN, [this](std::uint32_t) { on_io(); }));
     return {};

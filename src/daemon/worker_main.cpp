@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "base/process.hpp"
 #include "log.hpp"
 #include "outbox.hpp"
 #include "proto/connection.hpp"
@@ -55,6 +56,7 @@ Result<bool> turn(proto::Connection& connection, broker::DeviceWork& work, const
 }  // namespace
 
 void run_worker(UniqueFd socket, const SysRoot& root) {
+    name_process("vfbrokerd");
     proto::Connection connection(std::move(socket), kRequestLimits);
     broker::DeviceWork work(root);
     Outbox outbox;

@@ -8,9 +8,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string_view>
 #include <vector>
 
+#include "base/process.hpp"
 #include "proto/connection.hpp"
 
 namespace vfb::daemon {
@@ -86,6 +89,36 @@ TEST_F(WorkerTest, WhoeverIsToldMayCallAgain) {
     EXPECT_EQ(events.back(), "answer-all done");
 }
 
+// An upgrade replaces the file of a running daemon. The worker of that daemon has to be its own
+// build: a copy of this program here, in the place of which there is another by then.
+TEST(ReplacedProgram, StartsItsOwnWorkers) {
+    const auto folder =
+        std::filesystem::temp_directory_path() / ("vfb-replaced-" + std::to_string(::getpid()));
+    std::filesystem::create_directory(folder);
+    const auto copy = folder / "daemon";
+    std::filesystem::copy_file(own_program().value(), copy);
+    EXPECT_EQ(std::system((copy.string() + " --replaced").c_str()), 0);
+    std::filesystem::remove_all(folder);
+}
+
+int replaced() {
+    const auto path = own_program().value();
+    std::filesystem::remove(path);
+    if (own_program().value() != path) return 2;
+    std::filesystem::copy_file("/bin/false", path);
+    const auto loop = std::move(*EventLoop::create());
+    const auto root = std::move(*SysRoot::host());
+    Worker worker{*loop, root, "/", "0000:01:00.0"};
+    worker.call({.operation = "answer-all",
+                 .parameters = proto::Json::object(),
+                 .timeout = 30s,
+                 .subject = "0000:01:00.0",
+                 .done = [&](const Result<WorkerReply>& reply) { loop->stop(reply ? 0 : 1); },
+                 .part = {},
+                 .late = {}});
+    return loop->run();
+}
+
 // The process: `answer-all` answers that and all that came before, `die` ends it.
 int fake_worker() {
     proto::Connection connection{UniqueFd(3)};
@@ -113,6 +146,7 @@ int fake_worker() {
 
 int main(int argc, char** argv) {
     if (argc > 1 && argv[1] == std::string_view("--worker")) return vfb::daemon::fake_worker();
+    if (argc > 1 && argv[1] == std::string_view("--replaced")) return vfb::daemon::replaced();
     testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }

@@ -28,7 +28,14 @@ std::string process_name(const Dir& proc, pid_t pid);
 // A pidfd that is proven to be of that very process.
 Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process);
 
-// The program that is running, to start it again in another role.
+// Where the running program is installed. After an upgrade another program has that path: to start
+// the running one again, see kOwnImage.
 Result<std::string> own_program();
+// For exec(3) and posix_spawn(3): the very program that is running, also when an upgrade has removed
+// or replaced its file. A process started by it is named "exe" until it names itself, see
+// name_process().
+inline constexpr const char* kOwnImage = "/proc/self/exe";
+// What ps(1) and /proc/PID/comm show of this process from now on; at most 15 bytes of it.
+void name_process(const std::string& name);
 
 }  // namespace vfb
