@@ -288,6 +288,8 @@ Result<Config> load_config(const std::string& directory, const AccountResolver& 
         config.files.push_back(fmt::format("{}/{}", directory, name));
         parse_file(text, config.files.back(), accounts, config, problems);
     }
+    // Looked up here, since it may take a while. Where that fails, root alone administers.
+    config.administrators = accounts.gid_of(kAdministrators).value_or(std::nullopt);
     return finish(std::move(config), std::move(problems));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The methods of Service that change what there is to lease: for root only.
+// The methods of Service that change what there is to lease: for administrators only.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -17,10 +17,14 @@ constexpr unsigned kLongestDrainWait = 7 * 24 * 3600;
 
 }  // namespace
 
-bool Service::is_root(const Request& request, const std::string& operation,
-                      const std::string& subject, const std::string& hint) {
-    if (request.caller.uid == 0) return true;
-    refuse(request, fail(Code::denied, operation, subject, "only root may do that", hint).error());
+bool Service::administers(const Request& request, const std::string& operation,
+                          const std::string& subject, const std::string& hint) {
+    if (request.caller.uid == 0 || request.caller.administrator) return true;
+    refuse(request, fail(Code::denied, operation, subject,
+                         fmt::format("only root and members of the group {} may do that",
+                                     broker::kAdministrators),
+                         hint)
+                        .error());
     return false;
 }
 
@@ -36,7 +40,7 @@ std::string Service::pf_name(const std::string& name) const {
 void Service::reload(const Request& request) {
     const Parameters parameters(request.call.parameters);
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "reload the configuration", "configuration", "sudo vfbroker reload"))
+    if (!administers(request, "reload the configuration", "configuration", "sudo vfbroker reload"))
         return;
     reload_([request](const Result<>& result) {
         if (!result) return refuse(request, result.error());
@@ -49,7 +53,8 @@ void Service::plan(const Request& request) {
     const Json overrides = parameters.any("overrides");
     const Json instead = parameters.any("instead");
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "plan the configuration", "configuration", "sudo vfbroker plan")) return;
+    if (!administers(request, "plan the configuration", "configuration", "sudo vfbroker plan"))
+        return;
     const auto parsed = overrides_from_json(overrides);
     if (!parsed) return refuse(request, parsed.error());
     auto texts = file_texts_from_json(instead);
@@ -66,7 +71,7 @@ void Service::apply(const Request& request) {
     wanted.plan = parameters.optional_text("plan").value_or("");
     const Json overrides = parameters.any("overrides");
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "apply the configuration", "configuration", "sudo vfbroker apply"))
+    if (!administers(request, "apply the configuration", "configuration", "sudo vfbroker apply"))
         return;
     auto parsed = overrides_from_json(overrides);
     if (!parsed) return refuse(request, parsed.error());
@@ -88,7 +93,7 @@ void Service::drain(const Request& request) {
     const std::string name = parameters.text("target");
     const auto wait = parameters.optional_number("waitSeconds", 0, kLongestDrainWait).value_or(0);
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "drain " + name, name, "sudo vfbroker drain " + name)) return;
+    if (!administers(request, "drain " + name, name, "sudo vfbroker drain " + name)) return;
     const auto target = broker_.find_target(pf_name(name));
     if (!target) return refuse(request, target.error());
     drainer_.drain(*target, std::chrono::seconds(wait),
@@ -103,7 +108,7 @@ void Service::resume(const Request& request) {
     Parameters parameters(request.call.parameters);
     const std::string name = parameters.text("target");
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "resume " + name, name, "sudo vfbroker resume " + name)) return;
+    if (!administers(request, "resume " + name, name, "sudo vfbroker resume " + name)) return;
     const auto target = broker_.find_target(pf_name(name));
     if (!target) return refuse(request, target.error());
     if (!broker_.drained().contains(*target))
@@ -123,7 +128,7 @@ void Service::resize(const Request& request) {
     const auto vfs = parameters.number("vfs", 0, UINT16_MAX);
     const Json overrides = parameters.any("overrides");
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "resize " + name, name, "sudo vfbroker resize")) return;
+    if (!administers(request, "resize " + name, name, "sudo vfbroker resize")) return;
     const auto parsed = overrides_from_json(overrides);
     if (!parsed) return refuse(request, parsed.error());
     resizer_.resize(pf_name(name), static_cast<unsigned>(vfs), *parsed,
@@ -138,7 +143,7 @@ void Service::take(const Request& request) {
     const std::string name = parameters.text("function");
     const Json despite = parameters.any("despite");
     if (!accepted(request, parameters)) return;
-    if (!is_root(request, "take " + name, name, "sudo vfbroker take")) return;
+    if (!administers(request, "take " + name, name, "sudo vfbroker take")) return;
     const auto address = pci::Address::parse(name);
     if (!address) return refuse(request, address.error());
     const auto overrides = overrides_from_json(Json::array(

@@ -73,6 +73,7 @@ Result<> Daemon::start() {
     VFB_TRY(auto config, broker::load_config(options_.config));
     set_identity();
     set_places();
+    server_.set_administrators(config.administrators);
     broker_.configure(std::move(config));
     wire();
     VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
@@ -236,6 +237,7 @@ void Daemon::reload(const std::function<void(Result<>)>& done) {
 void Daemon::apply(broker::Config config) {
     for (const auto& change : broker::policy_changes(broker_.config(), config))
         log(Level::notice, "pool {}: {}", change.subject, change.text);
+    server_.set_administrators(config.administrators);
     broker_.configure(std::move(config));
     if (!inventory_read_) return;
     hardware_.apply();

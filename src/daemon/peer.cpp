@@ -31,7 +31,8 @@ Result<Uids> uids_of(const Dir& proc, pid_t pid) {
 
 }  // namespace
 
-Result<broker::Caller> identify_peer(const SysRoot& root, int socket) {
+Result<broker::Caller> identify_peer(const SysRoot& root, int socket,
+                                     std::optional<gid_t> administrators) {
     const std::string operation = "identify the peer of a connection";
     ucred credentials{};
     socklen_t size = sizeof credentials;
@@ -48,6 +49,8 @@ Result<broker::Caller> identify_peer(const SysRoot& root, int socket) {
     }
     caller.gids.resize(size / sizeof(gid_t));
     caller.gids.push_back(credentials.gid);
+    caller.administrator =
+        administrators && std::ranges::find(caller.gids, *administrators) != caller.gids.end();
     // A peer that has ended already leaves pid 0 start time 0: it can hold no lease, and its calls
     // are answered into the void.
     caller.process.pid = credentials.pid;

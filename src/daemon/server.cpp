@@ -114,7 +114,7 @@ Result<> Server::check_room(uid_t uid) const {
 }
 
 Result<std::uint64_t> Server::add(UniqueFd socket) {
-    VFB_TRY(auto caller, identify_peer(root_, socket.get()));
+    VFB_TRY(auto caller, identify_peer(root_, socket.get(), administrators_));
     if (auto room = check_room(caller.uid); !room) {
         turn_away(socket, room.error());
         return std::unexpected(std::move(room.error()));

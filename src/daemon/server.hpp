@@ -42,6 +42,9 @@ public:
         on_closed_ = std::move(callback);
     }
 
+    // The group whose members administer, for connections from now on.
+    void set_administrators(std::optional<gid_t> group) { administrators_ = group; }
+
     // A peer that had not read has read everything.
     void on_flushed(std::function<void()> callback) { on_flushed_ = std::move(callback); }
 
@@ -73,6 +76,7 @@ private:
     std::uint64_t next_session_ = 1;
     std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::map<uid_t, unsigned> per_user_;
+    std::optional<gid_t> administrators_;
     Handler handler_;
     std::function<void(std::uint64_t)> on_closed_;
     std::function<void()> on_flushed_;

@@ -284,10 +284,13 @@ void Service::lease(const Request& request) {
                  fmt::format("descriptors of at most {} functions fit into one reply", kMaxCount),
                  "lease them in parts")
                 .error());
-    if (wanted.hand_off == broker::HandOff::netdev &&
-        !is_root(request, "lease from pool " + wanted.pool, wanted.pool,
-                 "vfbroker run hands it over to a program; containers get it by vfbroker-cni(8)"))
-        return;
+    if (wanted.hand_off == broker::HandOff::netdev && request.caller.uid != 0)
+        return refuse(
+            request,
+            fail(Code::denied, "lease from pool " + wanted.pool, wanted.pool,
+                 "only root may have network interfaces",
+                 "vfbroker run hands it over to a program; containers get it by vfbroker-cni(8)")
+                .error());
     leasing_.lease(request.session, request.connection_fd, wanted, request.caller,
                    std::chrono::seconds(wait), [this, request](Result<Granted> granted) {
                        if (!granted) return refuse(request, granted.error());

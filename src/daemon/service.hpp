@@ -84,9 +84,9 @@ private:
     void take(const Request& request);
     void watch(const Request& request);
     void watch_leases(const Request& request);
-    // Whether the caller is root; refuses the call if not.
-    static bool is_root(const Request& request, const std::string& operation,
-                        const std::string& subject, const std::string& hint);
+    // Whether the caller is root or of the group of administrators; refuses the call if not.
+    static bool administers(const Request& request, const std::string& operation,
+                            const std::string& subject, const std::string& hint);
     // `name`, or the name of the configured PF at that address.
     [[nodiscard]] std::string pf_name(const std::string& name) const;
 

@@ -105,6 +105,9 @@ TEST_F(BrokerTest, ALeaseForAnotherProcessIsThatProcesss) {
     EXPECT_EQ(lease.owner.process, request.user->process);
     EXPECT_TRUE(Broker::may_touch(lease, kUser));
     EXPECT_FALSE(Broker::may_touch(lease, kMember));
+    Caller administrator = kMember;
+    administrator.administrator = true;
+    EXPECT_TRUE(Broker::may_touch(lease, administrator));
     EXPECT_EQ(lease.owner.kind, OwnerKind::connection);
     ASSERT_TRUE(broker->settle(*id, {}, {}));
     ASSERT_TRUE(broker->transfer(*id, request.user->process));

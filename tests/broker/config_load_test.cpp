@@ -40,6 +40,27 @@ TEST_F(ConfigDirectory, MissingOrEmptyIsNothing) {
     EXPECT_TRUE(load().value().files.empty());
 }
 
+TEST_F(ConfigDirectory, KnowsTheGroupOfAdministrators) {
+    class Accounts final : public AccountResolver {
+    public:
+        explicit Accounts(Result<std::optional<gid_t>> group) : group_(std::move(group)) {}
+        [[nodiscard]] Result<std::optional<uid_t>> uid_of(const std::string&) const override {
+            return std::nullopt;
+        }
+        [[nodiscard]] Result<std::optional<gid_t>> gid_of(const std::string& name) const override {
+            EXPECT_EQ(name, "vfbroker-admin");
+            return group_;
+        }
+
+    private:
+        Result<std::optional<gid_t>> group_;
+    };
+    EXPECT_EQ(load_config(path_, Accounts(std::optional<gid_t>(77)))->administrators, 77U);
+    EXPECT_EQ(load_config(path_, Accounts(std::nullopt))->administrators, std::nullopt);
+    const auto down = fail(Code::failed, "look up the account", {}, "the directory is down");
+    EXPECT_EQ(load_config(path_, Accounts(down))->administrators, std::nullopt);
+}
+
 TEST_F(ConfigDirectory, MergesInOrderOfName) {
     file("20-pools.toml", "[pool.a]\npf = 'u'\n");
     file("10-pfs.toml", "[pf.u]\nslot = '1'\nvfs = 2\n");

@@ -142,10 +142,15 @@ struct PoolConfig {
     [[nodiscard]] const TenantLimit* tenant_limit(std::string_view attribute) const;
 };
 
+// Who belongs to it may administer vfbrokerd as root may. The package makes it.
+inline constexpr const char* kAdministrators = "vfbroker-admin";
+
 struct Config {
     std::vector<PfConfig> pfs;  // in order of name
     std::vector<PoolConfig> pools;
     std::vector<std::string> files;  // that were read, in order
+    // The group kAdministrators; absent where there is none, or nobody could tell.
+    std::optional<gid_t> administrators;
     bool operator==(const Config&) const = default;
 
     // nullptr when there is none of that name.

@@ -119,6 +119,7 @@ struct Caller {
     uid_t uid = 0;
     std::vector<gid_t> gids;
     ProcessId process;
+    bool administrator = false;  // of the group kAdministrators
 };
 
 // The process that is to use what is leased, and the uid it runs as.
