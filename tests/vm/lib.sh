@@ -19,6 +19,20 @@ die() {
 # The comment block at the head of a script is its help: one text, in one place.
 usage() { sed -n '3,/^$/s/^# \{0,1\}//p' "$0"; }
 
+# agree_to_suite SUITE WHY: asks before apt gets another suite; CI=true and ./dev --yes have said yes already.
+agree_to_suite() {
+    local answer
+    if [ "${CI:-}" = true ] || [ "${VFB_YES:-}" = 1 ]; then return; fi
+    note "./dev is for developers' machines. It wants to add the suite $1 to apt, for $2." \
+        "A host that is to use vfbroker needs its package only: README.md, Use on real hardware."
+    if [ -t 0 ] && [ -t 2 ]; then
+        read -rp 'Add it? [y/N] ' answer
+        case $answer in [yY] | [yY][eE][sS]) return ;; esac
+        die "nothing was changed" "./dev --help"
+    fi
+    die "the suite $1 is not added without a yes" "./dev --yes COMMAND, or CI=true in the environment"
+}
+
 # configure PRESET: in the root of the project.
 configure() {
     # From the environment, not from the presets: those would fail where ccache is missing. CMake

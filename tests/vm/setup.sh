@@ -62,6 +62,7 @@ export DEBIAN_FRONTEND=noninteractive
 add_backports() { apt_source "$suite" >/etc/apt/sources.list.d/vfbroker-backports.sources; }
 
 if [ -n "$need_qemu" ] && ! grep -rqs "$suite" /etc/apt/sources.list /etc/apt/sources.list.d; then
+    agree_to_suite "$suite" "QEMU $qemu_floor"
     note "adding the suite $suite for QEMU $qemu_floor"
     add_backports
 fi
