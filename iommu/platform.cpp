@@ -52,7 +52,8 @@ Result<std::optional<bool>> read_interrupt_remapping(const Dir& sys) {
 // Absent where the module is not loaded: the default of all of them is no.
 Result<bool> read_parameter(const Dir& sys, const std::string& module, const std::string& name) {
     VFB_TRY(const auto text, sys.read_optional("module/" + module + "/parameters/" + name));
-    return text == "Y" || text == "1";
+    const std::string value = text.value_or("");
+    return value == "Y" || value == "1";
 }
 
 }  // namespace
