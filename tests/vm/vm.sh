@@ -200,10 +200,11 @@ msix_qsize=$((nvme + 136)),sriov_vi_flexible=$nvme")
         -device nvme-ns,drive=disk,bus=nvme0)
 fi
 
-# Not the QEMU of Debian 12's backports: tests/vm/README.md says why.
-firmware=$vfb_cache/trixie/qemu-system-x86/usr/share
-qemu=("$vfb_repo/tests/vm/trixie.sh" run qemu-system-x86 qemu-system-x86_64
-    -L "$firmware/qemu" -L "$firmware/seabios")
+# Not the QEMU of Debian 12's backports, and not as it comes: tests/vm/README.md says why.
+qemu_package=$vfb_cache/trixie/qemu-system-x86/usr
+qemu_program=$("$vfb_repo/tests/vm/repair-qemu" "$qemu_package/bin/qemu-system-x86_64")
+qemu=("$vfb_repo/tests/vm/trixie.sh" run qemu-system-x86 "${qemu_program##*/}"
+    -L "$qemu_package/share/qemu" -L "$qemu_package/share/seabios")
 # However this script ends, SIGKILL included, QEMU must not outlive it.
 started=$SECONDS
 bound=(setpriv --pdeathsig KILL)
