@@ -70,13 +70,19 @@ Result<std::unique_ptr<Daemon>> Daemon::create(const Options& options, const Sys
 
 Result<> Daemon::start() {
     // A malformed configuration stops a start, and never a running daemon: see reload().
-    VFB_TRY(auto config, broker::load_config(options_.config));
+    broker::Config config;
+    if (options_.task == Task::serve) {
+        VFB_TRY(config, broker::load_config(options_.config));
+    }
     set_identity();
     set_places();
     server_.set_administrators(config.administrators);
     broker_.configure(std::move(config));
     wire();
-    VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
+    if (options_.task == Task::serve)
+        VFB_CHECK(server_.listen(options_.socket, fd_store_.take_listener()));
+    else
+        VFB_CHECK(check_leases());
     const auto waiting =
         leasing_.adopt([this](UniqueFd socket) { return server_.adopt(std::move(socket)); });
     for (const std::uint64_t session : waiting)
@@ -86,6 +92,7 @@ Result<> Daemon::start() {
     if (root_.is_host()) VFB_CHECK(drift_.start());
     VFB_CHECK(world_.start([this](const Result<>& result) { on_inventory(result); }));
     VFB_TRY(ready_deadline_, loop_->after(kReadyTimeout, [this] {
+        if (options_.task == Task::give_back) return end_giving_back();
         if (!ready_) log(Level::warning, "some functions are still being prepared");
         announce_ready();
     }));
@@ -133,7 +140,10 @@ void Daemon::wire() {
         applier_.check();
     });
     hardware_.on_lost([this](broker::LeaseId) { lease_watchers_.changed(); });
-    give_back_.on_end([this] { applier_.check(); });
+    give_back_.on_end([this] {
+        applier_.check();
+        check_given_back();
+    });
     leasing_.on_end([this](const broker::Lease& lease, const std::string& how) {
         lease_watchers_.ended(lease, how);
         drainer_.check();
@@ -167,6 +177,7 @@ void Daemon::wire() {
         watchers_.changed();
         lease_watchers_.changed();
         if (hardware_.settled()) announce_ready();
+        check_given_back();
     });
 }
 
@@ -198,6 +209,7 @@ void Daemon::on_inventory(const Result<>& result) {
     if (!result) {
         // Without an inventory nothing can be handed out; what is leased stays leased.
         log_error(result.error());
+        if (options_.task == Task::give_back) return loop_->stop(1);
         announce_ready();
         return;
     }
@@ -207,10 +219,11 @@ void Daemon::on_inventory(const Result<>& result) {
     give_back_.begin();
     leasing_.end_returned();
     if (hardware_.settled()) announce_ready();
+    check_given_back();
 }
 
 void Daemon::announce_ready() {
-    if (ready_) return;
+    if (ready_ || options_.task == Task::give_back) return;
     ready_ = true;
     ready_deadline_.reset();
     (void)sd_notify(0, "READY=1");

@@ -28,7 +28,13 @@
 
 namespace vfb::daemon {
 
+// What the daemon is there for: to serve, or to give all functions back to the host as they were
+// found and end.
+enum class Task { serve, give_back };
+
 struct Options {
+    Task task = Task::serve;
+    bool despite_leases = false;  // Task::give_back: what is leased stays as it is
     std::string config = broker::kConfigDirectory;
     std::string state = "/run/vfbroker/state.db";
     std::string socket;
@@ -57,6 +63,10 @@ private:
     void reload(const std::function<void(Result<>)>& done);
     void apply(broker::Config config);
     void announce_ready();
+    // Task::give_back, in give_back_all.cpp.
+    Result<> check_leases();
+    void check_given_back();
+    void end_giving_back();
 
     Options options_;
     const SysRoot& root_;

@@ -70,6 +70,13 @@ int main(int argc, char** argv) {
     bool doctor = false;
     app.add_flag("--doctor", doctor,
                  "Check this host, print what was found as JSON, and exit (vfbroker doctor)");
+    bool give_back = false;
+    auto* const give = app.add_flag("--give-back", give_back,
+                                    "Give all functions back to the host as they were found, and "
+                                    "exit (no other vfbrokerd may run)");
+    app.add_flag("--despite-leases", options.despite_leases,
+                 "With --give-back: what is leased stays with its holder, all else goes back")
+        ->needs(give);
     // Internal: a worker process, with its socket as descriptor 3.
     app.add_option("--worker", worker)->group("");
     CLI11_PARSE(app, argc, argv);
@@ -81,5 +88,6 @@ int main(int argc, char** argv) {
     }
     if (!worker.empty()) daemon::run_worker(UniqueFd(kWorkerSocket), *root);
     if (doctor) return diagnose(*root);
+    if (give_back) options.task = daemon::Task::give_back;
     return serve(options, *root);
 }
