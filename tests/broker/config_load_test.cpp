@@ -148,6 +148,28 @@ TEST(ManPage, HasExamplesThatAreRight) {
     EXPECT_EQ(examples, 3);
 }
 
+// What the package puts into /etc/vfbroker: nothing, until the "#" before a key or a table is gone.
+TEST(Sample, IsRightWithAndWithoutItsComments) {
+    std::ifstream sample(VFB_SAMPLE);
+    ASSERT_TRUE(sample);
+    std::string as_it_is;
+    std::string uncommented;
+    for (std::string line; std::getline(sample, line);) {
+        as_it_is += line + "\n";
+        const bool comment = line.empty() || line == "#" || line.starts_with("# ");
+        uncommented += (comment ? line : line.substr(1)) + "\n";
+    }
+    const auto nothing = parse_config(as_it_is, "vfbroker.toml", Everybody());
+    ASSERT_TRUE(nothing) << nothing.error().message();
+    EXPECT_TRUE(nothing->pfs.empty() && nothing->pools.empty());
+    const auto config = parse_config(uncommented, "vfbroker.toml", Everybody());
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_NE(config->find_pf("uplink"), nullptr);
+    ASSERT_NE(config->find_pool("guests"), nullptr);
+    EXPECT_EQ(config->find_pool("guests")->attributes.vlan, 100);
+    EXPECT_FALSE(config->find_pool("guests")->tenant_limits.empty());
+}
+
 TEST(SystemAccounts, KnowsRoot) {
     EXPECT_EQ(system_accounts().uid_of("root").value(), 0U);
     EXPECT_EQ(system_accounts().gid_of("root").value(), 0U);

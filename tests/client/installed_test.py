@@ -126,7 +126,7 @@ class Installed(unittest.TestCase):
         self.assertIn("all 7 functions are leased\nhint: vfbroker leases\n", err)
 
     def test_loaded_by_versioned_symbols(self):
-        library = ctypes.CDLL(str(self.libraries / "libvfbroker.so.0"))
+        library = ctypes.CDLL(str(self.libraries / "libvfbroker.so.1"))
         dlvsym = ctypes.CDLL(None).dlvsym
         dlvsym.restype = ctypes.c_void_p
         dlvsym.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]

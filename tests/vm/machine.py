@@ -48,6 +48,10 @@ def install():
     if not shutil.which("vfbroker"):
         subprocess.run(["cmake", "--install", str(BUILD), "--prefix", "/usr"],
                        check=True, stdout=subprocess.DEVNULL)
+    add_users()
+
+
+def add_users():
     with open("/etc/group", "r+", encoding="utf-8") as groups:
         if "tenants:" in groups.read():
             return

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: tests/packaging/check.sh FOLDER
+#
+# What ./dev package built, in FOLDER: which files are in which package, that programs and libraries are
+# hardened and stripped, with their symbols in packages of their own, and that nothing of the machine that
+# built them is in them.
+#
+# tests/packaging/contents.txt is written anew with VFB_REGENERATE_GOLDEN=1.
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+folder=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=''
+complain() {
+    echo "$*" >&2
+    failed=yes
+}
+
+# hardened FILE: what dpkg-buildflags wants, and what it wants since Debian 13.
+hardened() {
+    local file=$1 name=${1#"$work"/} code
+    readelf -hW "$file" | grep -q 'Type: *DYN' || complain "$name: not position-independent"
+    readelf -lW "$file" | grep -q GNU_RELRO || complain "$name: no RELRO"
+    readelf -dW "$file" | grep -qE 'BIND_NOW|FLAGS.*NOW' || complain "$name: not bound at start (full RELRO)"
+    readelf -lW "$file" | grep GNU_STACK | grep -qv 'E ' || complain "$name: executable stack"
+    readelf -sW --dyn-syms "$file" | grep -q __stack_chk_fail || complain "$name: no stack protector"
+    readelf -sW --dyn-syms "$file" | grep -qE '__[a-z]+_chk(@|$)' || complain "$name: not fortified"
+    ! readelf -SW "$file" | grep -qE ' \.(symtab|debug_info) ' || complain "$name: not stripped"
+    code=$(objdump -d --no-show-raw-insn "$file")
+    grep -q endbr64 <<<"$code" || complain "$name: no -fcf-protection"
+    # A page of the stack is touched before the next is taken.
+    grep -qE 'or[qlb] +[$]0x0,(0x[0-9a-f]+)?\(%rsp\)' <<<"$code" || complain "$name: no -fstack-clash-protection"
+}
+
+shopt -s nullglob
+debs=("$folder"/*.deb)
+[ ${#debs[@]} -gt 0 ] || { echo "$folder has no packages: ./dev package" >&2; exit 1; }
+for deb in "${debs[@]}"; do
+    name=${deb##*/}
+    name=${name%%_*}
+    dpkg-deb -x "$deb" "$work/$name"
+    case $name in
+        *-dbgsym) continue ;;
+    esac
+    (cd "$work" && find "$name" ! -type d | LC_ALL=C sort | sed "s|^$name/|$name: /|") >>"$work/contents"
+    while IFS= read -r file; do
+        if readelf -h "$file" >/dev/null 2>&1; then
+            hardened "$file"
+            id=$(readelf -nW "$file" | sed -n 's/.*Build ID: //p')
+            [ -e "${debs[0]%/*}/$name-dbgsym_${deb#*_}" ] || complain "$name has no symbols: ${file##*/}"
+            echo "$name-dbgsym/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug" >>"$work/symbols"
+        fi
+        # Paths of the machine: where it was built is under one of these.
+        if strings -a "$file" | grep -E '/(home|root|tmp|build|work|obj-x86_64-linux-gnu)/' |
+            grep -vE '^/(usr|etc|run|var/run)/' | grep -E '\.(cpp|hpp|c|h)\b|vfbroker/'; then
+            complain "${file#"$work"/}: has paths of the machine that built it, see above"
+        fi
+    done < <(find "$work/$name" -type f)
+    for wanted in copyright changelog.gz; do
+        [ -e "$work/$name/usr/share/doc/$name/$wanted" ] || complain "$name has no $wanted"
+    done
+done
+while IFS= read -r file; do
+    [ -e "$work/$file" ] || complain "no $file"
+done <"$work/symbols"
+
+if [ "${VFB_REGENERATE_GOLDEN:-}" = 1 ]; then
+    cp "$work/contents" "$here/contents.txt"
+fi
+diff -u "$here/contents.txt" "$work/contents" >&2 || complain "the packages hold something else: see above"
+[ -z "$failed" ]
