@@ -16,9 +16,9 @@ kernel=$2
 version=$(cat "$kernel/version")
 here=$vfb_repo/tests/vm
 case $kind in
-    machine) modules=(9p 9pnet_virtio overlay) parts=("$here/init-machine") ;;
+    machine) modules=(virtio_pci virtio_console 9p 9pnet_virtio overlay) parts=("$here/init-machine") ;;
     guest) modules=(igbvf nvme) parts=("$here/init-guest" "$here/guest-nic") ;;
-    image-guest) modules=(igbvf virtio_blk ext4) parts=("$here/init-guest" "$here/guest-nic") ;;
+    image-guest) modules=(igbvf virtio_pci virtio_blk ext4) parts=("$here/init-guest" "$here/guest-nic") ;;
     *) die "unknown initrd '$kind'" "machine, guest or image-guest" ;;
 esac
 
@@ -40,7 +40,10 @@ if [ ! -e "$out" ]; then
             while read -r _ path _; do
                 name=$(basename "$path" .xz)
                 [ -z "$(find "$root/modules" -name "*-$name")" ] || continue
-                xz -dc "$path" >"$root/modules/$number-$name"
+                case $path in
+                    *.xz) xz -dc "$path" ;;
+                    *) cat "$path" ;;
+                esac >"$root/modules/$number-$name"
                 number=$((number + 1))
             done < <(modprobe -d "$kernel" -S "$version" --show-depends "$module" | grep '^insmod')
         done

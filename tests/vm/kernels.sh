@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: tests/vm/kernels.sh [stock|full|all]
+# Usage: tests/vm/kernels.sh [stock|full|all|6.1|7]
 #
 # Gets the test kernels into the cache and prints the folder of each, one a line:
 #   stock   Debian's own 6.12 kernel with its modules: VFIO's group backend only
 #   full    built from Debian's 6.12 source with kernel.config: iommufd, devlink, vdpa, ...
-# A folder holds vmlinux or bzImage, version, and for stock lib/modules. A kernel is kept by what
+#   all     these two
+#   6.1     Debian 12's kernel
+#   7       the newest one of Debian 13's backports
+# A folder holds bzImage, config, version, and lib/modules but for full. A kernel is kept by what
 # it was made from; making "full" takes about ten minutes on two cores, once.
 
 set -euo pipefail
@@ -59,17 +62,32 @@ make_full() {
     rm -rf "$tree"
 }
 
-# make_stock DIR PACKAGE: puts Debian's kernel and its modules into DIR.
-make_stock() {
-    note "fetching $2"
-    (cd "$1" && apt-get -q download "$2" >&2) || die "cannot fetch $2" "apt-get update"
-    dpkg -x "$1"/*.deb "$1/package"
-    mv "$1"/package/boot/vmlinuz-* "$1/bzImage"
-    mv "$1"/package/boot/config-* "$1/config"
-    mv "$1/package/lib" "$1/lib"
-    rm -rf "$1/package" "$1"/*.deb
-    ls "$1/lib/modules" >"$1/version"
-    depmod -b "$1" "$(cat "$1/version")"
+# make_debian DIR APT PACKAGE...: puts Debian's kernel and its modules into DIR. APT is the folder of an apt apart
+# from that of this system (apt_options), or empty.
+make_debian() {
+    local dir=$1 apt=$2 options=() deb lib
+    shift 2
+    [ -z "$apt" ] || mapfile -t options < <(apt_options "$apt")
+    note "fetching $*"
+    (cd "$dir" && apt-get -q "${options[@]}" download "$@" >&2) || die "cannot fetch $*" "apt-get update"
+    for deb in "$dir"/*.deb; do dpkg -x "$deb" "$dir/package"; done
+    # Since 7.2 all of it is with the modules.
+    lib=$dir/package/usr/lib
+    [ -d "$lib/modules" ] || lib=$dir/package/lib
+    mkdir "$dir/lib"
+    mv "$lib/modules" "$dir/lib/modules"
+    ls "$dir/lib/modules" >"$dir/version"
+    mv "$dir"/package/boot/vmlinuz-* "$dir/bzImage" 2>/dev/null ||
+        mv "$dir"/lib/modules/*/vmlinuz "$dir/bzImage"
+    mv "$dir"/package/boot/config-* "$dir/config" 2>/dev/null || mv "$dir"/lib/modules/*/config "$dir/config"
+    rm -rf "$dir/package" "$dir"/*.deb
+    depmod -b "$dir" "$(cat "$dir/version")"
+}
+
+# apt_options FOLDER: for an apt that knows the sources in FOLDER/list.sources only, one a line.
+apt_options() {
+    printf -- '-o\n%s\n' Dir::Etc::sourcelist="$1/list.sources" Dir::Etc::sourceparts=- Dir::State="$1" \
+        Dir::State::status="$1/status" Dir::Cache="$1" Acquire::Languages=none APT::Sandbox::User=root
 }
 
 # keep NAME MAKER [ARG...]: the folder for NAME, made by MAKER if it is not there yet. It appears
@@ -99,20 +117,48 @@ full() {
     keep "full-$hash" make_full
 }
 
-# The newest one that is here; only when there is none, the newest one that Debian has.
-stock() {
-    local have package
-    have=$(find "$vfb_cache/kernels" -maxdepth 1 -name 'stock-*-amd64' -printf '%f\n' |
-        sort -V | tail -1)
+# newest PATTERN: of the names on standard input.
+newest() { { grep -xE "$1" || true; } | sort -V | tail -1; }
+
+# kept PATTERN: the newest one that is here.
+kept() { find "$vfb_cache/kernels" -maxdepth 1 -printf '%f\n' | newest "$1"; }
+
+# of_this_system NAME PACKAGES: Debian's kernel in the package that matches, as NAME-VERSION. What is here
+# counts; only when there is none, the newest one that Debian has.
+of_this_system() {
+    local have package=''
+    have=$(kept "$1-.*-amd64")
     if [ -z "$have" ]; then
-        package=$(apt-cache pkgnames linux-image-6.12 |
-            { grep -xE 'linux-image-[0-9.]+\+deb[0-9]+-amd64-unsigned' || true; } |
-            sort -V | tail -1)
-        [ -n "$package" ] || die "apt knows no linux-image-6.12.*-amd64-unsigned" "apt-get update"
+        package=$(apt-cache pkgnames linux-image- | newest "$2")
+        [ -n "$package" ] || die "apt knows no $2" "apt-get update"
         have=${package#linux-image-}
-        have=stock-${have%-unsigned}
+        have=$1-${have%-unsigned}
     fi
-    keep "$have" make_stock "${package:-}"
+    keep "$have" make_debian '' "$package"
+}
+
+stock() { of_this_system stock 'linux-image-6\.12[0-9.]*\+deb[0-9]+-amd64-unsigned'; }
+
+# The same of Debian 13's backports, which this system does not have: in three packages.
+of_backports() {
+    local have apt='' version='' options
+    have=$(kept '7-.*-amd64')
+    if [ -z "$have" ]; then
+        apt=$(mktemp -d)
+        # shellcheck disable=SC2064 # now
+        trap "rm -rf '$apt'" EXIT
+        mkdir -p "$apt"/{lists,archives}/partial
+        : >"$apt/status"
+        apt_source trixie-backports >"$apt/list.sources"
+        mapfile -t options < <(apt_options "$apt")
+        apt-get -qq "${options[@]}" update >&2 || die "apt-get update for trixie-backports failed" "see above"
+        version=$(apt-cache "${options[@]}" pkgnames linux-image- |
+            newest 'linux-image-[7-9][0-9.]*\+deb13-amd64')
+        version=${version#linux-image-}
+        [ -n "$version" ] || die "trixie-backports has no linux-image-7" "stock, full or 6.1"
+        have=7-$version
+    fi
+    keep "$have" make_debian "$apt" "linux-base-$version" "linux-binary-$version" "linux-modules-$version"
 }
 
 mkdir -p "$vfb_cache/kernels"
@@ -120,6 +166,8 @@ case ${1:-all} in
     stock) stock ;;
     full) full ;;
     all) stock; full ;;
+    6.1) of_this_system 6.1 'linux-image-6\.1\.[0-9]+-[0-9]+-amd64-unsigned' ;;
+    7) of_backports ;;
     --help) usage ;;
-    *) die "unknown kernel '$1'" "stock, full or all" ;;
+    *) die "unknown kernel '$1'" "stock, full, all, 6.1 or 7" ;;
 esac

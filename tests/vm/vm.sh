@@ -6,7 +6,8 @@
 # KVM) and exits as it exits; without a command, an interactive shell. Inside, the root is this
 # system's root: everything can be written, nothing of it reaches this system.
 #
-#   --kernel stock|full  Debian's kernel (default), or the one with iommufd (tests/vm/kernel.config)
+#   --kernel stock|full  Debian's kernel (default), or the one with iommufd (tests/vm/kernel.config);
+#            6.1|7       another one of Debian: kernels.sh
 #   --nics N             igb NICs with 7 VFs, from 0000:01:00.0, each behind a root port (default 1)
 #   --switch             one more igb, nic-switch, behind a PCIe switch without ACS
 #   --pci-bridge         a bridge to conventional PCI with two devices, pci-testdev, behind it
@@ -58,7 +59,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-case $kernel in stock | full) ;; *) die "unknown kernel '$kernel'" "stock or full" ;; esac
+case $kernel in stock | full | 6.1 | 7) ;; *) die "unknown kernel '$kernel'" "stock, full, 6.1 or 7" ;; esac
 [ "$nics" -le 12 ] || die "--nics $nics is more than the root bus has room for" "at most 12"
 
 kernel_dir=$("$vfb_repo/tests/vm/kernels.sh" "$kernel")
