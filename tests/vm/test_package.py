@@ -220,6 +220,8 @@ class Package(unittest.TestCase):
         self.guest.kill()
         self.program.kill()
         self.program.wait()
+        # What is used is left up.
+        run("ip", "addr", "flush", "dev", machine.netdev_of())
         self.wait_for_clean("guests", 4)
         dpkg("-i", *debs("older"))
         self.assertEqual(versions(), dict.fromkeys(NAMES, "0.0.1"))
@@ -229,7 +231,6 @@ class Package(unittest.TestCase):
         self.wait_for_clean("guests", 4)
 
     def test_6_removal(self):
-        run("ip", "addr", "flush", "dev", machine.netdev_of())
         dpkg("--remove", *NAMES)
         self.assertEqual({pf: host_state(pf) for pf in (PF, SPARE)}, self.before)
         wait_for("no vfbrokerd runs",

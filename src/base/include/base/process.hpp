@@ -31,8 +31,8 @@ Result<UniqueFd> open_pidfd(const Dir& proc, const ProcessId& process);
 // Where the running program is installed. After an upgrade another program has that path: to start
 // the running one again, see kOwnImage.
 Result<std::string> own_program();
-// For exec(3) and posix_spawn(3): the very program that is running, also when an upgrade has removed
-// or replaced its file. A process started by it is named "exe" until it names itself, see
+// For exec(3) and posix_spawn(3): the very program that is running, also when an upgrade has
+// removed or replaced its file. A process started by it is named "exe" until it names itself, see
 // name_process().
 inline constexpr const char* kOwnImage = "/proc/self/exe";
 // What ps(1) and /proc/PID/comm show of this process from now on; at most 15 bytes of it.
