@@ -11,6 +11,7 @@
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
 suite=trixie
 
@@ -23,13 +24,12 @@ fetch() {
     mkdir -p "$apt"/{lists,archives}/partial
     : >"$apt/status"
     apt_source "$suite $suite-backports" >"$apt/list.sources"
-    options=(-qq -o Dir::Etc::sourcelist="$apt/list.sources" -o Dir::Etc::sourceparts=-
+    options=(-o Dir::Etc::sourcelist="$apt/list.sources" -o Dir::Etc::sourceparts=-
         -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt"
         -o Acquire::Languages=none -o APT::Sandbox::User=root)
-    note "fetching $* of $from"
-    apt-get "${options[@]}" update >&2 || die "apt-get update for $suite failed" "see above"
-    apt-get "${options[@]}" -y --no-install-recommends --download-only -t "$from" install "$@" >&2 ||
-        die "cannot fetch $* of $from" "see above"
+    note "${vfb_step:-}fetching $* of $from, not to be installed"
+    apt_get "lists of packages of $suite" "${options[@]}" update
+    apt_get "$1 of $from" "${options[@]}" --no-install-recommends --download-only -t "$from" install "$@"
     for deb in "$apt"/archives/*.deb; do
         dpkg -x "$deb" "$dir.new"
     done

@@ -112,7 +112,8 @@ init=inside${systemd:+-systemd}
     printf '%s=%q\n' vfb_repo "$vfb_repo" vfb_cache "$vfb_cache" vfb_modules "$modules" \
         vfb_kernel_modules "$kernel_modules" vfb_tty "$tty" vfb_init "$vfb_repo/tests/vm/$init" \
         vfb_before "$before" vfb_boots "$boots" vfb_guest_kernel "$kernel_dir/bzImage" \
-        vfb_guest_initrd "$guest_initrd" vfb_image_initrd "$image_initrd" vfb_guest_image "$guest_image"
+        vfb_guest_initrd "$guest_initrd" vfb_image_initrd "$image_initrd" vfb_guest_image "$guest_image" \
+        vfb_qemu "$vfb_cache/trixie/qemu-system-x86"
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
         VFB_IMAGE_INITRD /run/vfb/guest/image-initrd VFB_GUEST_IMAGE /run/vfb/guest/image.qcow2 \
