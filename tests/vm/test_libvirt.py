@@ -57,6 +57,37 @@ def virsh(*words, **options):
     return run("virsh", "--connect", "qemu:///system", *words, **options)
 
 
+class Domain:
+    """As machine.start_guest wants it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.console = pathlib.Path(f"/tmp/{name}.log")
+        self.pid = None
+
+    def start(self):
+        self.console.write_bytes(b"")
+        virsh("start", self.name)
+        self.pid = int(pathlib.Path(f"/run/libvirt/qemu/{self.name}.pid").read_text())
+
+    def ended(self):
+        if pathlib.Path(f"/proc/{self.pid}").exists():
+            return None
+        # Until libvirt knows it as well.
+        state = wait_for(f"{self.name} is shut off", lambda: (
+            text := virsh("domstate", "--reason", self.name).stdout).startswith("shut off") and text)
+        return int("crashed" in state or "failed" in state)
+
+    def said(self):
+        return self.console.read_text(encoding="utf-8", errors="replace")
+
+    def kill(self):
+        virsh("destroy", self.name, status=None)
+
+    def wait_until_free(self):
+        machine.wait_until_free(self.pid)
+
+
 class Libvirt(machine.Test):
     @classmethod
     def setUpClass(cls):
@@ -121,7 +152,7 @@ class Libvirt(machine.Test):
 
     def test_1_a_domain_from_its_start_to_its_end(self):
         self.define_web(kind="kvm")  # of those it is the one that boots
-        virsh("start", "web")
+        self.start_guest(Domain("web"))
         lease = self.lease()
         self.assertEqual(lease["guest"], f"web ({UUID.format(1)})")
         self.assertEqual((lease["owner"], lease["pid"]), ("process", self.qemu()))

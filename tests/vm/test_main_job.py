@@ -42,9 +42,8 @@ class MainJob(machine.Test):
         self.assertEqual(machine.driver_of(machine.vf_address(3)), "vfio-pci")
         # In VLAN 5 on both sides: the PF's side of it.
         pf = machine.netdev_of()
-        guest = Guest(ALICE, "--mac", MAC, "--max-tx-rate", "100", "--trust", "on",
-                      "--spoof-check", "off")
-        self.addCleanup(guest.kill)
+        guest = self.start_guest(Guest(ALICE, "--mac", MAC, "--max-tx-rate", "100", "--trust", "on",
+                                       "--spoof-check", "off"))
         nic = guest.wait_for(r"GUEST nic mac=(\S+) driver=(\S+)")
         self.assertEqual(nic.group(1), MAC)
         self.assertEqual(nic.group(2), "igbvf")
@@ -109,9 +108,8 @@ class MainJob(machine.Test):
         self.addCleanup(run, "ip", "link", "del", "vlan5")
         run("ip", "addr", "add", "10.5.0.1/24", "dev", "vlan5")
         run("ip", "link", "set", "vlan5", "up")
-        guest = Guest(ALICE, "--vlan", "5", "--mac", MAC, ip="10.5.0.2/24", ping="10.5.0.1",
-                      console="/tmp/vlan.log")
-        self.addCleanup(guest.kill)
+        guest = self.start_guest(Guest(ALICE, "--vlan", "5", "--mac", MAC, name="vlan",
+                                       append="vfb.stay=1 vfb.ip=10.5.0.2/24 vfb.ping=10.5.0.1"))
         guest.wait_for(rf"GUEST nic mac={MAC} driver=igbvf")
         self.assertEqual(machine.kernel_attributes(
             vfbroker_json("leases")["leases"][0]["functions"][0]["index"])["vlan_list"][0]["vlan"],

@@ -147,6 +147,7 @@ class Package(unittest.TestCase):
         run("ip", "addr", "add", "10.0.0.1/24", "dev", machine.netdev_of())
         cls = type(self)
         cls.guest = Guest(ALICE)
+        machine.start_guest(self.guest)
         self.guest.wait_for("GUEST ping ok")
         cls.program = subprocess.Popen(
             ["vfbroker", "run", "guests", "--", "bash", "-c", "echo started; exec sleep 1000",

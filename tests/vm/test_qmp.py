@@ -70,56 +70,55 @@ class Qmp:
                 if entry["type"] == "child<iommufd>"]
 
 
-class Vm:
-    """A QEMU without privileges, sandboxed, with free root ports and nothing of ours. Paused, it
-    boots no guest."""
+class Qemu(machine.Vmm):
+    """It has started when its monitor is there."""
 
-    def __init__(self, name, paused=False, uid=ALICE):
-        self.console = pathlib.Path(f"/tmp/{name}.log")
+    def __init__(self, name, command, **options):
+        super().__init__(name, ALICE, command, **options)
         self.path = f"/tmp/{name}.qmp"
+        self.qmp = Qmp(self.path)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-        self.qmp = Qmp(self.path)
-        append = (f"{os.environ['VFB_GUEST_APPEND']} vfb.stay=1 vfb.plug=1 vfb.ip=10.0.0.2/24 "
-                  "vfb.ping=10.0.0.1")
+        super().start()
+        wait_for(lambda: f"a monitor at {self.path}: {self.said()}",
+                 lambda: os.path.exists(self.path))
+
+
+class Vm(Qemu):
+    """A QEMU without privileges, sandboxed, with free root ports and nothing of ours."""
+
+    def __init__(self, name, paused):
         ports = [word for port in ("rp1", "rp2") for word in
                  ("-device", f"pcie-root-port,id={port},chassis={port[2:]}")]
-        command = ["prlimit", "--memlock=65536:65536", "qemu-system-x86_64",
-                   *machine.GUEST_ACCEL, "-M", "q35", "-m", "256M", "-nodefaults", "-nographic", "-serial",
-                   "stdio", "-no-reboot", "-sandbox",
-                   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-                   "-qmp", f"unix:{self.path},server=on,wait=off", *ports,
-                   "-kernel", os.environ["VFB_GUEST_KERNEL"],
-                   "-initrd", os.environ["VFB_GUEST_INITRD"], "-append", append,
-                   *(["-S"] if paused else [])]
-        with open(self.console, "w", encoding="utf-8") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT,
-                                            stdin=subprocess.DEVNULL, **machine.as_user(uid))
-        self.pid = self.process.pid
-        wait_for(f"a monitor at {self.path}", lambda: os.path.exists(self.path))
-
-    def said(self):
-        return self.console.read_text(encoding="utf-8", errors="replace")
-
-    def wait_for(self, pattern):
-        return wait_for(lambda: f"the guest says {pattern}:\n{self.said()}",
-                        lambda: re.search(pattern, self.said()), machine.LONG)
+        super().__init__(name, [
+            "prlimit", "--memlock=65536:65536", "qemu-system-x86_64", *machine.GUEST_ACCEL,
+            "-M", "q35", "-m", "256M", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+            "-qmp", f"unix:/tmp/{name}.qmp,server=on,wait=off", *ports,
+            *machine.guest_kernel("vfb.stay=1 vfb.plug=1 vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1"),
+            *(["-S"] if paused else [])])
 
     def memory_lock(self):
         limits = pathlib.Path(f"/proc/{self.pid}/limits").read_text(encoding="utf-8")
         return int(re.search(r"Max locked memory\s+(\d+)", limits).group(1))
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(machine.LONG)
-
 
 class Case(machine.Test):
     config = CONFIG
 
-    def vm(self, name, **options):
-        vm = Vm(name, **options)
+    def vm(self, name, paused=False):
+        """Paused, it boots no guest."""
+        vm = Vm(name, paused)
+        if not paused:
+            return self.start_guest(vm)
         self.addCleanup(vm.kill)
+        vm.start()
         return vm
 
     def wait_until_free(self):
@@ -262,24 +261,17 @@ class Attach(Case):
 
 
 class Run(Case):
-    def start(self, pools, words, *, pass_fds=(), paused=True):
-        path = "/tmp/run.qmp"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        with open("/tmp/run.log", "w", encoding="utf-8") as out:
-            process = subprocess.Popen(
-                ["vfbroker", "run", *pools, "--", "qemu-system-x86_64", *machine.GUEST_ACCEL, "-m",
-                 "256M", "-nodefaults", "-nographic", *(["-S"] if paused else []), "-sandbox",
-                 "on", "-qmp", f"unix:{path},server=on,wait=off", *words], stdout=out,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
-                **machine.as_user(ALICE))
-        self.addCleanup(process.wait, machine.LONG)
-        self.addCleanup(process.kill)
-        wait_for(lambda: "a monitor: " + self.said(), lambda: os.path.exists(path))
-        return process, Qmp(path)
+    def qemu(self, pools, words, *, pass_fds=(), paused=True):
+        return Qemu("run", [
+            "vfbroker", "run", *pools, "--", "qemu-system-x86_64", *machine.GUEST_ACCEL, "-m", "256M",
+            "-nodefaults", "-nographic", *(["-S"] if paused else []), "-sandbox", "on", "-qmp",
+            "unix:/tmp/run.qmp,server=on,wait=off", *words], pass_fds=pass_fds)
 
-    def said(self):
-        return pathlib.Path("/tmp/run.log").read_text(encoding="utf-8", errors="replace")
+    def start(self, pools, words, **options):
+        qemu = self.qemu(pools, words, **options)
+        self.addCleanup(qemu.kill)
+        qemu.start()
+        return qemu
 
     def test_two_pools_and_an_iommufd_of_its_own(self):
         ports = ["-M", "q35"]
@@ -290,18 +282,18 @@ class Run(Case):
             fds = (os.open("/dev/iommu", os.O_RDWR),)
             self.addCleanup(os.close, fds[0])
             own = ["-object", f"iommufd,id=mine,fd={fds[0]}"]
-        process, qmp = self.start(["guests", "others"], [*ports, *own, "{}"], pass_fds=fds)
-        self.assertEqual(qmp.devices(), {"vf0", "vf1"})
-        self.assertEqual(qmp.iommufds(), ["mine"] if IOMMUFD else [])
+        qemu = self.start(["guests", "others"], [*ports, *own, "{}"], pass_fds=fds)
+        self.assertEqual(qemu.qmp.devices(), {"vf0", "vf1"})
+        self.assertEqual(qemu.qmp.iommufds(), ["mine"] if IOMMUFD else [])
         self.assertEqual({lease["pool"] for lease in vfbroker_json("leases")["leases"]},
                          {"guests", "others"})
-        process.kill()
+        qemu.kill()
         self.wait_until_free()
         # One of ours, for both pools, where there is none.
-        process, qmp = self.start(["guests", "others"], [*ports, "{}"])
-        self.assertEqual(qmp.devices(), {"vf0", "vf1"})
-        self.assertEqual(qmp.iommufds(), ["vfbroker0"] if IOMMUFD else [])
-        process.kill()
+        qemu = self.start(["guests", "others"], [*ports, "{}"])
+        self.assertEqual(qemu.qmp.devices(), {"vf0", "vf1"})
+        self.assertEqual(qemu.qmp.iommufds(), ["vfbroker0"] if IOMMUFD else [])
+        qemu.kill()
         self.wait_until_free()
 
     def test_a_microvm(self):
@@ -311,14 +303,13 @@ class Run(Case):
                       refused.stderr)
         run("ip", "addr", "add", "10.0.0.1/24", "dev", machine.netdev_of())
         self.addCleanup(run, "ip", "addr", "flush", "dev", machine.netdev_of())
-        process, qmp = self.start(
-            ["guests"], ["-M", "microvm,pcie=on", "-serial", "stdio", "-no-reboot", "-kernel",
-                         os.environ["VFB_GUEST_KERNEL"], "-initrd", os.environ["VFB_GUEST_INITRD"],
-                         "-append", f"{os.environ['VFB_GUEST_APPEND']} vfb.stay=1 "
-                         "vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1", "{}"], paused=False)
-        self.assertEqual(qmp.devices(), {"vf0"})
-        wait_for(lambda: "the guest pings: " + self.said(), lambda: "GUEST ping ok" in self.said())
-        process.kill()
+        guest = self.start_guest(self.qemu(
+            ["guests"], ["-M", "microvm,pcie=on", "-serial", "stdio", "-no-reboot",
+                         *machine.guest_kernel("vfb.stay=1 vfb.ip=10.0.0.2/24 vfb.ping=10.0.0.1"),
+                         "{}"], paused=False))
+        self.assertEqual(guest.qmp.devices(), {"vf0"})
+        guest.wait_for("GUEST ping ok")
+        guest.kill()
         self.wait_until_free()
 
 
