@@ -30,7 +30,8 @@ hardened() {
     readelf -sW --dyn-syms "$file" | grep -qE '__[a-z]+_chk(@|$)' || complain "$name: not fortified"
     ! readelf -SW "$file" | grep -qE ' \.(symtab|debug_info) ' || complain "$name: not stripped"
     code=$(objdump -d --no-show-raw-insn "$file")
-    grep -q endbr64 <<<"$code" || complain "$name: no -fcf-protection"
+    # The C library's start-up code has some in any program.
+    [ "$(grep -c endbr64 <<<"$code")" -gt 50 ] || complain "$name: no -fcf-protection"
     # A page of the stack is touched before the next is taken.
     grep -qE 'or[qlb] +[$]0x0,(0x[0-9a-f]+)?\(%rsp\)' <<<"$code" || complain "$name: no -fstack-clash-protection"
 }
