@@ -51,7 +51,7 @@ public:
         if (!lease_) return;
         connection_.release(*lease_);
         lease_.reset();
-        std::cout << "given back" << std::endl;
+        std::cout << "released" << std::endl;
     }
 
 private:

@@ -39,7 +39,7 @@ static void print_lease(const vfb_lease_handle* lease) {
     fflush(stdout);
 }
 
-/* Whether the lease is to be given back now; `*ended` when there is nothing left to give back. */
+/* Whether the lease is to be released now; `*ended` when there is nothing left to release. */
 static bool print_event(const vfb_event* event, bool* ended) {
     switch (vfb_event_type(event)) {
         case VFB_LEASE_LOST:
@@ -58,7 +58,7 @@ static bool print_event(const vfb_event* event, bool* ended) {
     return false; /* nothing to do, or of a newer library */
 }
 
-/* Waits until the lease is to be given back. */
+/* Waits until the lease is to be released. */
 static vfb_code hold(vfb_connection* connection, bool* ended, vfb_error** error) {
     for (;;) {
         struct pollfd wait = {.fd = vfb_poll_fd(connection), .events = POLLIN};
@@ -88,7 +88,7 @@ static int lease_and_hold(vfb_connection* connection, const char* pool) {
     if (code == VFB_OK && !ended) {
         code = vfb_release(connection, lease, &error);
         if (code == VFB_OK) {
-            puts("given back");
+            puts("released");
             return 0;
         }
     }

@@ -286,7 +286,7 @@ Result<std::vector<nic::VfAttributes>> DeviceWork::set_attributes(
     return actual;
 }
 
-Result<> DeviceWork::restore(const pci::Address& vf, const pci::Binding& original) {
+Result<> DeviceWork::give_back_vf(const pci::Address& vf, const pci::Binding& original) {
     return pci::restore(root_, vf, original);
 }
 

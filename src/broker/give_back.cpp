@@ -11,7 +11,7 @@
 namespace vfb::broker {
 
 Result<> DeviceWork::refuse_held(const std::vector<pci::Address>& vfs, const std::string& operation,
-                                 const Overrides& overrides) const {
+                                 const Despite& despite) const {
     VFB_TRY(const auto holders, vfio::find_holders(root_, vfs));
     for (std::size_t i = 0; i < vfs.size(); ++i)
         if (!holders[i].empty())
@@ -21,10 +21,10 @@ Result<> DeviceWork::refuse_held(const std::vector<pci::Address>& vfs, const std
     VFB_TRY(const auto functions, read_functions(vfs));
     VFB_TRY(auto uses, uses_in_the_way(functions));
     for (std::size_t i = 0; i < functions.size(); ++i) {
-        const auto despite = overrides.find(vfs[i]);
+        const auto reasons = despite.find(vfs[i]);
         VFB_CHECK(
             refuse_uses(functions[i], std::move(uses[i]),
-                        despite == overrides.end() ? std::set<std::string>{} : despite->second));
+                        reasons == despite.end() ? std::set<std::string>{} : reasons->second));
     }
     return {};
 }
@@ -54,7 +54,7 @@ Result<> DeviceWork::give_back_vf(const pci::Address& pf, const std::vector<pci:
         VFB_TRY(auto session, nic::Session::open());
         VFB_CHECK(session.write(ifindex, index, nic::safe_defaults(), kReadBackTimeout));
     }
-    return restore(vfs[index], binding);
+    return give_back_vf(vfs[index], binding);
 }
 
 // The VFs of somebody else that were removed to have another number of them.
@@ -78,13 +78,13 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
     VFB_CHECK(refuse_held(touched, operation));
     // As drivers differ in whether there may be VFs meanwhile, it is tried with them and without.
     Result<> switched;
-    const auto give_back_switch = [&] {
+    const auto restore_switch = [&] {
         if (auto set = set_eswitch_mode(request.pf, *request.eswitch_mode); !set)
             switched = std::unexpected(std::move(set).error());
         else
             switched = {};
     };
-    if (request.eswitch_mode) give_back_switch();
+    if (request.eswitch_mode) restore_switch();
     if (request.remove_vfs) {
         VFB_CHECK(pci::remove_vfs(root_, request.pf));
         VFB_CHECK(recreate_vfs(request));
@@ -93,7 +93,7 @@ Result<> DeviceWork::give_back_pf(const GiveBackRequest& request) {
         for (const auto& [index, binding] : request.bindings)
             if (index < vfs.size()) VFB_CHECK(give_back_vf(request.pf, vfs, index, binding));
     }
-    if (!switched) give_back_switch();
+    if (!switched) restore_switch();
     VFB_CHECK(std::move(switched));
     if (request.mtu) VFB_CHECK(set_mtu(request.pf, *request.mtu));
     if (request.set_down) VFB_CHECK(set_down_unused(request.pf));

@@ -191,10 +191,10 @@ private:
                 continue;
             const Lease* lease = slot.lease ? broker_.find_lease(*slot.lease) : nullptr;
             if (lease != nullptr)
-                plan_.later.push_back(fmt::format("{}: goes back to the host when {} ends",
+                plan_.later.push_back(fmt::format("{}: is given back to the host when {} ends",
                                                   slot.key.str(), describe(*lease)));
             else
-                add(Action::remove, slot, "pool", slot.pool, "", "goes back to the host");
+                add(Action::remove, slot, "pool", slot.pool, "", "is given back to the host");
         }
     }
 
@@ -217,12 +217,12 @@ PfPlan give_back(const Broker& broker, const StoredPf& pf) {
         if (key.pf == pf.name) ++slots;
         if (slot.lease && broker.belongs(slot, pf.name, pf.address)) leases.insert(*slot.lease);
     }
-    const std::string text = pf.created_vfs
-                                 ? fmt::format("goes back to the host, without its {} VFs", slots)
-                                 : fmt::format(
-                                       "goes back to the host, with the drivers of its "
-                                       "{} VFs put back",
-                                       slots);
+    const std::string text =
+        pf.created_vfs ? fmt::format("is given back to the host, without its {} VFs", slots)
+                       : fmt::format(
+                             "is given back to the host, with the drivers of its "
+                             "{} VFs restored",
+                             slots);
     for (const LeaseId id : leases)
         plan.later.push_back(
             fmt::format("{}: {} when {} ends", pf.name, text, describe(*broker.find_lease(id))));
@@ -257,12 +257,11 @@ const Error* Plan::blocked() const {
     return nullptr;
 }
 
-void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides) {
+void set_aside(std::map<std::string, Seen>& seen, const Despite& despite) {
     for (auto& [name, pf] : seen)
-        for (const auto& override : overrides) {
-            const auto uses = pf.survey.in_use.find(override.first);
+        for (const auto& [function, reasons] : despite) {
+            const auto uses = pf.survey.in_use.find(function);
             if (uses == pf.survey.in_use.end()) continue;
-            const std::set<std::string>& reasons = override.second;
             std::erase_if(uses->second, [&reasons](const Use& use) {
                 return use.kind != "vfio" && reasons.contains(use.kind);
             });

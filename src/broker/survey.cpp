@@ -74,7 +74,7 @@ Result<> DeviceWork::resize_pf(const ResizePfRequest& request) {
     VFB_TRY(const auto vfs, pci::list_vfs(root_, request.pf));
     if (vfs.size() == request.vfs) return {};
     // All are asked before the first is touched.
-    VFB_CHECK(refuse_held(vfs, operation, request.overrides));
+    VFB_CHECK(refuse_held(vfs, operation, request.despite));
     VFB_CHECK(pci::remove_vfs(root_, request.pf));
     auto created = pci::create_vfs(root_, request.pf, request.vfs, kCreateTimeout);
     if (created) return {};

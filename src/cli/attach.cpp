@@ -16,8 +16,10 @@
 #include "context.hpp"
 #include "exit_codes.hpp"
 #include "formats.hpp"
+#include "held.hpp"
 #include "lease_options.hpp"
 #include "memory_lock.hpp"
+#include "output/json.hpp"
 #include "output/table.hpp"
 #include "pool_facts.hpp"
 #include "vmm/cloud_hypervisor.hpp"
@@ -133,21 +135,22 @@ Result<int> report(const Context& context, const client::Lease& lease, const Tar
                          .dump(2) +
                      "\n");
     }
-    Table table({"FUNCTION", "GENERATION", "DEVICE"});
+    Table table(columns_of("attach"));
     for (std::size_t i = 0; i < lease.functions.size(); ++i)
         table.row({{.text = lease.functions[i].address},
                    {.text = std::to_string(lease.functions[i].generation)},
                    {.text = vmm::device_id(lease.id, i)}});
     return print(fmt::format(
         "lease {} of pool {}, backend {}\n\n{}\ndetach: vfbroker detach {} {}\n", lease.id,
-        lease.pool, lease.backend, table.str(colour_wanted()), lease.id, target.option()));
+        lease.pool, lease.backend, table.str(standard_output(true)), lease.id, target.option()));
 }
 
 Result<int> attach(const Context& context, const AttachOptions& options) {
     for (const auto& option : options.device_options) VFB_CHECK(check_device_option(option));
+    client::LeaseRequest request = options.request;
+    VFB_CHECK(read_pool(request, options.request.pool));
     VFB_TRY(auto vmm, options.target.connect());
     VFB_TRY(auto client, context.connect());
-    client::LeaseRequest request = options.request;
     request.owner = "connection";
     request.process = vmm->process();
     VFB_CHECK(complete(client, *vmm, request));
@@ -190,8 +193,11 @@ Result<int> detach(const Context& context, const DetachOptions& options) {
                     "vfbroker leases");
     const vmm::Plugged plugged{.lease = lease.id, .count = lease.functions.size()};
     VFB_CHECK(vmm->unplug(plugged, std::chrono::seconds(options.timeout)));
-    VFB_CHECK(client::release(client, lease.id, lease.functions.front().generation));
-    return kOk;
+    VFB_TRY(const auto reply,
+            client.call("Release",
+                        {{"lease", lease.id}, {"generation", lease.functions.front().generation}}));
+    tell_held(lease.id, reply.parameters);
+    return context.json ? print(json_text(reply.parameters)) : kOk;
 }
 
 void add_target_options(CLI::App& app, Target& target) {
@@ -209,7 +215,9 @@ void add_attach_commands(CLI::App& app, Context& context) {
     auto* attach_app =
         app.add_subcommand("attach", "Lease functions and plug them into a guest that runs");
     auto attached = std::make_shared<AttachOptions>();
-    attach_app->add_option("POOL", attached->request.pool, "Name of the pool")
+    attach_app
+        ->add_option("POOL", attached->request.pool,
+                     "The pool, also with how many functions: POOL:N")
         ->required()
         ->type_name("");
     add_target_options(*attach_app, attached->target);
@@ -236,6 +244,7 @@ void add_attach_commands(CLI::App& app, Context& context) {
         ->add_option("--timeout", detached->timeout, "How long the guest may take (default 30)")
         ->type_name("SECS")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{86400}).description(""));
+    context.add_json_option(*detach_app);
     detach_app->callback([&context, detached] {
         context.action = [&context, detached] { return detach(context, *detached); };
     });

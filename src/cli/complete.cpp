@@ -6,10 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "client/functions.hpp"
+#include "output/columns.hpp"
 #include "output/fields.hpp"
+#include "output/states.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -85,6 +89,65 @@ Candidates uses(const Context&) {
     return found;
 }
 
+Candidates guests(const Context& context) {
+    std::set<std::string> names;
+    for (const auto& lease : elements(ask(context, "ListLeases"), "leases"))
+        if (auto guest = text(lease, "guest"); !guest.empty()) names.insert(std::move(guest));
+    Candidates found;
+    for (const auto& name : names) found.push_back({.value = name, .text = "guest"});
+    return found;
+}
+
+// What the functions that List shows have there, each once.
+Candidates values_in_list(const Context& context,
+                          std::string (*value)(const client::FunctionSummary&)) {
+    Candidates found;
+    auto client = context.connect();
+    if (!client) return found;
+    const auto list = client::list(*client, false);
+    if (!list) return found;
+    std::map<std::string, unsigned> counts;
+    for (const auto& function : *list)
+        if (auto text = value(function); !text.empty()) ++counts[std::move(text)];
+    for (const auto& [text, count] : counts)
+        found.push_back({.value = text, .text = fmt::format("{} functions", count)});
+    return found;
+}
+
+Candidates drivers(const Context& context) {
+    return values_in_list(context, [](const auto& function) { return function.driver; });
+}
+
+Candidates classes(const Context& context) {
+    return values_in_list(context, [](const auto& function) { return function.device_class; });
+}
+
+Candidates numa_nodes(const Context& context) {
+    return values_in_list(context, [](const auto& function) {
+        return function.numa_node ? std::to_string(*function.numa_node) : std::string();
+    });
+}
+
+Candidates states(const Context&) {
+    Candidates found;
+    for (const auto& state : function_states())
+        if (state.name != "absent")
+            found.push_back({.value = std::string(state.name), .text = std::string(state.text)});
+    return found;
+}
+
+Candidates columns(std::string_view table) {
+    Candidates found;
+    for (const auto& column : columns_of(table))
+        found.push_back({.value = std::string(column.name), .text = std::string(column.text)});
+    return found;
+}
+
+Candidates topics(const Context&) {
+    return {{.value = "states", .text = "What the states mean"},
+            {.value = "columns", .text = "What the columns of tables mean"}};
+}
+
 // What stands in an argument, by the command and its name.
 struct Argument {
     std::string_view command;
@@ -98,7 +161,16 @@ constexpr std::array kArguments{
     Argument{.command = "", .name = "TARGET", .source = targets},
     Argument{.command = "", .name = "PF", .source = pfs},
     Argument{.command = "take", .name = "--despite", .source = uses},
+    Argument{.command = "", .name = "TOPIC", .source = topics},
     Argument{.command = "", .name = "--function", .source = functions},
+    Argument{.command = "", .name = "--guest", .source = guests},
+    Argument{.command = "", .name = "--lease", .source = leases},
+    Argument{.command = "", .name = "--pool", .source = pools},
+    Argument{.command = "", .name = "--pf", .source = pfs},
+    Argument{.command = "", .name = "--state", .source = states},
+    Argument{.command = "", .name = "--numa", .source = numa_nodes},
+    Argument{.command = "", .name = "--driver", .source = drivers},
+    Argument{.command = "", .name = "--class", .source = classes},
     Argument{.command = "apply", .name = "--despite", .source = functions},
     Argument{.command = "resize", .name = "--despite", .source = functions},
 };
@@ -109,6 +181,7 @@ Candidates values_of(const CLI::App& command, const CLI::Option& option, const C
         if (name.starts_with(argument.name) &&
             (argument.command.empty() || argument.command == command.get_name()))
             return argument.source(context);
+    if (name == "--columns") return columns(command.get_name());
     const std::string type = option.get_type_name();
     if (type.ends_with("PATH")) return {{.value = ":file", .text = {}}};
     // `on|off`: the values are the type.

@@ -20,6 +20,11 @@ Result<int> print(std::string_view text) {
     return kOk;
 }
 
+Result<int> print_table(const Context& context, Table table) {
+    if (!context.columns.empty()) VFB_CHECK(table.choose(context.columns));
+    return print(table.str(context.screen()));
+}
+
 Result<int> print_reply(const Context& context, std::string_view method,
                         const proto::Json& parameters) {
     VFB_TRY(auto client, context.connect());

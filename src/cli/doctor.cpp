@@ -52,7 +52,7 @@ Result<int> doctor(const Context& context) {
     if (context.json) {
         VFB_CHECK(print(indent(reply.dump(-1, ' ', false, proto::Json::error_handler_t::replace))));
     } else {
-        VFB_CHECK(print(set_out_findings(findings, "host", colour_wanted()) +
+        VFB_CHECK(print(set_out_findings(findings, "host", context.screen().coloured) +
                         fmt::format("\n{} passed, {}, {}, {}\n", count(findings, "pass"),
                                     counted(count(findings, "note"), "note"),
                                     counted(warnings, "warning"), counted(failures, "failure"))));

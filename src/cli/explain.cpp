@@ -26,17 +26,18 @@ std::string verdict_of(const Json& verdict, bool coloured) {
     return out;
 }
 
-std::string uses_of(const Json& member) {
+std::string uses_of(const Json& group_member) {
+    if (!member(group_member, "uses").is_array()) return "not known";
     std::string all;
-    for (const auto& use : elements(member, "uses")) {
+    for (const auto& use : elements(group_member, "uses")) {
         if (!all.empty()) all += "; ";
         all += text(use, "text");
     }
     return all;
 }
 
-std::string members_of(const Json& reply, bool coloured) {
-    Table table({"MEMBER", "DRIVER", "DEVICE", "USED BY THE HOST"});
+std::string members_of(const Json& reply, const Screen& screen) {
+    Table table(columns_of("explain: group"));
     for (const auto& member : elements(reply, "members"))
         table.row(
             {{.text = text(member, "address")},
@@ -46,7 +47,7 @@ std::string members_of(const Json& reply, bool coloured) {
     if (table.empty()) return {};
     const auto type = text(reply, "groupType");
     return fmt::format("\nIOMMU group {}{}\n{}", number(reply, "group"),
-                       type.empty() ? "" : " (" + type + ")", table.str(coloured));
+                       type.empty() ? "" : " (" + type + ")", table.str(screen));
 }
 
 // A control that a bridge does not have counts as on where it has ACS at all.
@@ -65,8 +66,8 @@ Cell isolates(const Json& bridge) {
     return {.text = "?"};
 }
 
-std::string bridges_of(const Json& reply, bool coloured) {
-    Table table({"BRIDGE", "KIND", "GROUP", "ACS", "SV", "RR", "CR", "UF", "ISOLATES", "DEVICE"});
+std::string bridges_of(const Json& reply, const Screen& screen) {
+    Table table(columns_of("explain: bridges"));
     for (const auto& bridge : elements(reply, "bridges")) {
         const auto acs = yes_no(bridge, "acs");
         const auto& controls = member(bridge, "controls");
@@ -81,18 +82,19 @@ std::string bridges_of(const Json& reply, bool coloured) {
                    isolates(bridge),
                    {.text = text(bridge, "name")}});
     }
-    return table.empty() ? "" : "\nbridges up to the root\n" + table.str(coloured);
+    return table.empty() ? "" : "\nbridges up to the root\n" + table.str(screen);
 }
 
 }  // namespace
 
-std::string set_out_explanation(const Json& reply, bool coloured) {
+std::string set_out_explanation(const Json& reply, const Screen& screen) {
     const auto& function = member(reply, "function");
     std::string title = fmt::format("{}  {}", text(function, "address"), text(function, "name"));
     make_printable(title);
-    return title + "\n" + verdict_of(member(reply, "verdict"), coloured) +
-           members_of(reply, coloured) + bridges_of(reply, coloured) + "\nfindings\n" +
-           set_out_findings(elements(reply, "findings"), text(function, "address"), coloured);
+    return title + "\n" + verdict_of(member(reply, "verdict"), screen.coloured) +
+           members_of(reply, screen) + bridges_of(reply, screen) + "\nfindings\n" +
+           set_out_findings(elements(reply, "findings"), text(function, "address"),
+                            screen.coloured);
 }
 
 }  // namespace vfb::cli

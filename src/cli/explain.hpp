@@ -5,10 +5,11 @@
 
 #include <string>
 
+#include "output/table.hpp"
 #include "proto/json.hpp"
 
 namespace vfb::cli {
 
-std::string set_out_explanation(const proto::Json& reply, bool coloured);
+std::string set_out_explanation(const proto::Json& reply, const Screen& screen);
 
 }  // namespace vfb::cli

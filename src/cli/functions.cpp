@@ -9,6 +9,7 @@
 
 #include "context.hpp"
 #include "explain.hpp"
+#include "list_filter.hpp"
 #include "output/json.hpp"
 #include "output/table.hpp"
 #include "show.hpp"
@@ -26,13 +27,13 @@ std::string shown(const std::optional<std::int64_t>& value) {
 std::string role_of(const FunctionSummary& function) {
     if (function.index) return fmt::format("VF {}", *function.index);
     if (function.total_vfs)
-        return fmt::format("PF {}/{}", function.vfs.value_or(0), *function.total_vfs);
+        return fmt::format("PF {}/{}", function.vfs ? shown(function.vfs) : "?",
+                           *function.total_vfs);
     return "";
 }
 
 Table new_table() {
-    return Table({"ADDRESS", "ROLE", "DRIVER", "NETDEV", "GROUP", "NUMA", "POOL", "STATE", "LEASE",
-                  "DEVICE"});
+    return Table(columns_of("list"));
 }
 
 void add_row(Table& table, const FunctionSummary& function, const char* indentation = "") {
@@ -73,14 +74,33 @@ Table tree(const client::FunctionList& functions) {
 struct ListOptions {
     bool tree = false;
     bool all = false;
+    ListFilter filter;
 };
 
-Result<int> list(const Context& context, const ListOptions& options) {
-    if (context.json) return print_reply(context, "List", {{"managed", !options.all}});
+// The reply without the functions that are not asked for.
+Result<int> print_filtered(std::string_view reply, const ListFilter& filter) {
+    VFB_TRY(const auto functions, client::read_functions(reply));
+    auto whole = proto::Json::parse(reply, nullptr, false);
+    proto::Json kept = proto::Json::array();
+    for (std::size_t i = 0; i < functions.size(); ++i)
+        if (filter.matches(functions[i])) kept.push_back(std::move(whole["functions"][i]));
+    whole["functions"] = std::move(kept);
+    return print(json_text(whole));
+}
+
+Result<int> list(const Context& context, ListOptions options) {
     VFB_TRY(auto client, context.connect());
-    VFB_TRY(const auto functions, client::list(client, !options.all));
-    const Table table = options.tree ? tree(functions) : flat(functions);
-    return print(table.str(colour_wanted()));
+    VFB_CHECK(options.filter.resolve(client));
+    const bool managed = !options.all;
+    if (context.json) {
+        VFB_TRY(const auto reply, client.call_text("List", {{"managed", managed}}));
+        if (options.filter.empty()) return print(indent(reply));
+        return print_filtered(reply, options.filter);
+    }
+    VFB_TRY(auto functions, client::list(client, managed));
+    if (!options.filter.empty())
+        std::erase_if(functions, [&](const auto& one) { return !options.filter.matches(one); });
+    return print_table(context, options.tree ? tree(functions) : flat(functions));
 }
 
 Result<int> show(const Context& context, const std::string& function) {
@@ -96,7 +116,7 @@ Result<int> explain(const Context& context, const std::string& function) {
     if (context.json) return print_reply(context, "Explain", parameters);
     VFB_TRY(auto client, context.connect());
     VFB_TRY(const auto reply, client.call("Explain", parameters));
-    return print(set_out_explanation(reply.parameters, colour_wanted()));
+    return print(set_out_explanation(reply.parameters, context.screen()));
 }
 
 }  // namespace
@@ -106,7 +126,8 @@ void add_function_commands(CLI::App& app, Context& context) {
     auto list_options = std::make_shared<ListOptions>();
     list_app->add_flag("--tree", list_options->tree, "Show VFs below their PF");
     list_app->add_flag("--all", list_options->all, "Also functions that are in no pool");
-    context.add_json_option(*list_app);
+    add_filter_options(*list_app, list_options->filter);
+    context.add_table_options(*list_app, true);
     list_app->callback([&context, list_options] {
         context.action = [&context, list_options] { return list(context, *list_options); };
     });
@@ -127,7 +148,7 @@ void add_function_commands(CLI::App& app, Context& context) {
     explain_app->add_option("FUNCTION", *explained, "Its address, as 0000:01:10.0")
         ->required()
         ->type_name("");
-    context.add_json_option(*explain_app);
+    context.add_table_options(*explain_app);
     explain_app->callback([&context, explained] {
         context.action = [&context, explained] { return explain(context, *explained); };
     });

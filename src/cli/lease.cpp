@@ -22,12 +22,12 @@ namespace {
 std::string describe(const client::Lease& lease) {
     std::string out =
         fmt::format("lease {} of pool {}, backend {}\n\n", lease.id, lease.pool, lease.backend);
-    Table table({"FUNCTION", "GENERATION", "NODE"});
+    Table table(columns_of("lease"));
     for (const auto& function : lease.functions)
         table.row({{.text = function.address},
                    {.text = std::to_string(function.generation)},
                    {.text = function.node}});
-    out += table.str(colour_wanted());
+    out += table.str(standard_output(true));
     return out;
 }
 
@@ -54,6 +54,7 @@ std::string text_of(const Context& context, proto::Json answer,
 // The lease is the guest's when its number has been printed: who does not know it cannot release
 // it.
 Result<int> take(const Context& context, client::LeaseRequest request, const std::string& format) {
+    VFB_CHECK(read_pool(request, std::string(request.pool)));
     request.owner = "guest";
     request.hand_off = "node";
     VFB_TRY(auto client, context.connect());
@@ -83,7 +84,9 @@ void add_lease_command(CLI::App& app, Context& context) {
     auto* lease_app = app.add_subcommand(
         "lease", "Lease functions until they are released, their nodes lent to you");
     auto request = std::make_shared<client::LeaseRequest>();
-    lease_app->add_option("POOL", request->pool, "Name of the pool")->required()->type_name("");
+    lease_app->add_option("POOL", request->pool, "The pool, also with how many functions: POOL:N")
+        ->required()
+        ->type_name("");
     add_count_option(*lease_app, *request);
     add_lease_options(*lease_app, *request);
     auto format = std::make_shared<std::string>("qemu");

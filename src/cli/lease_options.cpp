@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lease_options.hpp"
 
+#include <charconv>
+
 namespace vfb::cli {
 namespace {
 
@@ -33,10 +35,29 @@ void add_switch(CLI::App& app, const char* name, std::optional<bool>& value, con
 
 }  // namespace
 
+Result<> read_pool(client::LeaseRequest& request, const std::string& text) {
+    const auto colon = text.rfind(':');
+    request.pool = text.substr(0, colon);
+    if (colon == std::string::npos) return {};
+    std::uint16_t count = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, count);
+    if (error != std::errc() || stop != end || count == 0 || colon == 0)
+        return fail(Code::invalid, "lease " + text, text, "it is not POOL or POOL:COUNT");
+    if (request.count)
+        return fail(Code::invalid, "lease " + text, text, "it is said twice how many",
+                    "either POOL:COUNT or --count");
+    if (!request.functions.empty())
+        return fail(Code::invalid, "lease " + request.functions.front(), request.functions.front(),
+                    "--function counts by itself", "leave out :COUNT");
+    request.count = count;
+    return {};
+}
+
 void add_count_option(CLI::App& app, client::LeaseRequest& request) {
     app.add_option_function<std::int64_t>(
            "--count", [&request](const std::int64_t& count) { request.count = count; },
-           "How many functions (default 1)")
+           "How many functions, as POOL:N (default 1)")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
 }

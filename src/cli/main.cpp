@@ -32,6 +32,8 @@ void set_up(CLI::App& app, Context& context) {
     add_resize_commands(app, context);
     add_daemon_commands(app, context);
     add_doctor_command(app, context);
+    add_log_command(app, context);
+    add_help_command(app, context);
     app.footer(kExitCodesHelp);
 }
 

@@ -10,12 +10,12 @@
 
 #include "base/sys_root.hpp"
 #include "context.hpp"
+#include "despite.hpp"
 #include "exit_codes.hpp"
 #include "output/fields.hpp"
 #include "output/json.hpp"
 #include "output/plan_text.hpp"
 #include "output/table.hpp"
-#include "overrides.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -41,7 +41,7 @@ Result<client::Reply> call(client::Client& client, const char* method,
 
 Result<int> show(const Context& context, const proto::Json& plan) {
     const std::string out =
-        context.json ? indent(plan.dump()) + "\n" : plan_text(plan, colour_wanted());
+        context.json ? indent(plan.dump()) + "\n" : plan_text(plan, context.screen().coloured);
     VFB_CHECK(print(out));
     return has_changes(plan) ? kChanges : kOk;
 }
@@ -95,8 +95,7 @@ public:
         const auto since = std::chrono::steady_clock::now() - begin_;
         if (::isatty(STDERR_FILENO) == 0 || since < std::chrono::seconds(1)) return;
         shown_ = true;
-        fmt::print(stderr, "\r{} of {} functions ready\x1b[K", number(now, "done"),
-                   number(now, "total"));
+        fmt::print(stderr, "\r{}\x1b[K", progress_text(now));
     }
     void end() const {
         if (shown_) fmt::print(stderr, "\r\x1b[K");
@@ -112,27 +111,27 @@ Result<int> report(const Context& context, const proto::Json& left) {
         VFB_CHECK(print(indent(left.dump()) + "\n"));
     } else if (has_changes(left)) {
         VFB_CHECK(print("Not everything could be applied. What is left:\n" +
-                        plan_text(left, colour_wanted())));
+                        plan_text(left, context.screen().coloured)));
     } else {
-        VFB_CHECK(print("Applied. " + plan_text(left, colour_wanted())));
+        VFB_CHECK(print("Applied. " + plan_text(left, context.screen().coloured)));
     }
     if (!has_changes(left)) return kOk;
     return has_blocked(left) ? kBusy : kFailure;
 }
 
 Result<int> apply(const Context& context, const ApplyOptions& options) {
-    VFB_TRY(const auto overrides, overrides_json(options.despite));
+    VFB_TRY(const auto despite, despite_json(options.despite));
     VFB_TRY(auto client, context.connect());
-    VFB_TRY(const auto planned, call(client, "Plan", {{"overrides", overrides}}));
+    VFB_TRY(const auto planned, call(client, "Plan", {{"despite", despite}}));
     const proto::Json& shown = member(planned.parameters, "plan");
     if (options.dry_run) return show(context, shown);
-    if (!context.json) VFB_CHECK(print(plan_text(shown, colour_wanted())));
+    if (!context.json) VFB_CHECK(print(plan_text(shown, context.screen().coloured)));
     if (!options.yes && has_changes(shown)) {
         VFB_TRY(const bool wanted, ask());
         if (!wanted) return kFailure;
     }
     Progress progress;
-    auto reply = client.call_more("Apply", {{"plan", text(shown, "id")}, {"overrides", overrides}},
+    auto reply = client.call_more("Apply", {{"plan", text(shown, "id")}, {"despite", despite}},
                                   [&](const proto::Json& now) { progress.show(now); });
     progress.end();
     if (!reply) return std::unexpected(std::move(reply).error());
@@ -165,7 +164,7 @@ void add_plan_commands(CLI::App& app, Context& context) {
     auto options = std::make_shared<ApplyOptions>();
     apply_app->add_flag("--dry-run", options->dry_run, "Only show it, as plan does");
     apply_app->add_flag("--yes", options->yes, "Do not ask");
-    add_overrides_option(*apply_app, options->despite);
+    add_despite_option(*apply_app, options->despite);
     context.add_json_option(*apply_app);
     apply_app->callback([&context, options] {
         context.action = [&context, options] { return apply(context, *options); };

@@ -21,8 +21,7 @@ Result<int> pool(const Context& context) {
     if (context.json) return print_reply(context, "ListPools", proto::Json::object());
     VFB_TRY(auto client, context.connect());
     VFB_TRY(const auto reply, client.call("ListPools", proto::Json::object()));
-    Table table({"POOL", "TOTAL", "CLEAN", "LEASED", "PREPARING", "DIRTY", "QUARANTINED", "STUCK",
-                 "ABSENT", "DRAINED", "BACKEND", "ALLOWED"});
+    Table table(columns_of("pool"));
     std::string problems;
     for (const auto& entry : elements(reply.parameters, "pools")) {
         const std::string backend = text(entry, "backend");
@@ -43,14 +42,15 @@ Result<int> pool(const Context& context) {
                 problems += fmt::format("{}: {}\n", text(entry, "name"),
                                         problem.get_ref<const std::string&>());
     }
-    return print(table.str(colour_wanted()) + problems);
+    VFB_CHECK(print_table(context, std::move(table)));
+    return print(problems);
 }
 
 }  // namespace
 
 void add_pool_command(CLI::App& app, Context& context) {
     auto* pool_app = app.add_subcommand("pool", "List the pools and how full they are");
-    context.add_json_option(*pool_app);
+    context.add_table_options(*pool_app, true);
     pool_app->callback([&context] { context.action = [&context] { return pool(context); }; });
 }
 

@@ -5,9 +5,10 @@
 #include <fmt/ranges.h>
 
 #include "context.hpp"
+#include "despite.hpp"
 #include "exit_codes.hpp"
 #include "output/fields.hpp"
-#include "overrides.hpp"
+#include "output/json.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -37,8 +38,8 @@ Result<int> drain(const Context& context, const DrainOptions& options) {
 
 Result<int> call(const Context& context, const char* method, const proto::Json& parameters) {
     VFB_TRY(auto client, context.connect());
-    VFB_CHECK(client.call(method, parameters));
-    return kOk;
+    VFB_TRY(const auto reply, client.call(method, parameters));
+    return context.json ? print(json_text(reply.parameters)) : kOk;
 }
 
 struct ResizeOptions {
@@ -48,9 +49,9 @@ struct ResizeOptions {
 };
 
 Result<int> resize(const Context& context, const ResizeOptions& options) {
-    VFB_TRY(const auto overrides, overrides_json(options.despite));
+    VFB_TRY(const auto despite, despite_json(options.despite));
     return call(context, "Resize",
-                {{"physicalFunction", options.pf}, {"vfs", options.vfs}, {"overrides", overrides}});
+                {{"physicalFunction", options.pf}, {"vfs", options.vfs}, {"despite", despite}});
 }
 
 struct TakeOptions {
@@ -86,6 +87,7 @@ void add_drain(CLI::App& app, Context& context) {
     auto* resume_app = app.add_subcommand("resume", "End a drain (root only)");
     auto target = std::make_shared<std::string>();
     resume_app->add_option("TARGET", *target, "What was drained")->required()->type_name("");
+    context.add_json_option(*resume_app);
     resume_app->callback([&context, target] {
         context.action = [&context, target] {
             return call(context, "Resume", {{"target", *target}});
@@ -106,7 +108,8 @@ void add_resize_commands(CLI::App& app, Context& context) {
         ->required()
         ->type_name("")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{65535}).description(""));
-    add_overrides_option(*resize_app, options->despite);
+    add_despite_option(*resize_app, options->despite);
+    context.add_json_option(*resize_app);
     resize_app->callback([&context, options] {
         context.action = [&context, options] { return resize(context, *options); };
     });
@@ -122,6 +125,7 @@ void add_resize_commands(CLI::App& app, Context& context) {
                      "What the host uses it for, each word of it (see show); logged")
         ->required()
         ->type_name("REASON,...");
+    context.add_json_option(*take_app);
     take_app->callback([&context, take_options] {
         context.action = [&context, take_options] { return take(context, *take_options); };
     });

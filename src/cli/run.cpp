@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -29,19 +28,11 @@ struct RunOptions {
     std::vector<std::string> device_options;
 };
 
-// `net:2`; a name without a number is one function.
+// `net:2`; a name without a number is one function, or as many as --count says.
 Result<client::LeaseRequest> request_for(const std::string& pool, const RunOptions& options) {
     client::LeaseRequest request = options.request;
-    const auto colon = pool.rfind(':');
-    request.pool = pool.substr(0, colon);
     request.owner = "process";
-    if (colon == std::string::npos) return request;
-    std::uint16_t count = 0;
-    const char* const end = pool.data() + pool.size();
-    const auto [stop, error] = std::from_chars(pool.data() + colon + 1, end, count);
-    if (error != std::errc() || stop != end || count == 0)
-        return fail(Code::invalid, "lease " + pool, pool, "it is not POOL or POOL:COUNT");
-    request.count = count;
+    VFB_CHECK(read_pool(request, pool));
     return request;
 }
 
@@ -98,7 +89,7 @@ void share_context(std::vector<client::Lease>& leases, const std::optional<std::
 }
 
 // Their owner is about to end, which would end them too; this is sooner, and says when it fails.
-void give_back(client::Client& client, std::vector<client::Lease>& leases) {
+void release_all(client::Client& client, std::vector<client::Lease>& leases) {
     for (auto& lease : leases) {
         const auto generation = lease.generation();
         lease.context.reset();
@@ -126,6 +117,9 @@ Result<std::vector<client::LeaseRequest>> check(const Context& context, const Ru
         return fail(Code::invalid, "lease " + named.front(), named.front(),
                     "--function is of one pool and counts by itself",
                     "vfbroker run POOL --function ADDRESS -- …");
+    if (options.request.count && options.pools.size() > 1)
+        return fail(Code::invalid, "lease from several pools", options.pools.front(),
+                    "--count is of one pool", "say how many of each: POOL:COUNT");
     std::vector<client::LeaseRequest> requests;
     for (const auto& pool : options.pools) {
         VFB_TRY(auto request, request_for(pool, options));
@@ -149,7 +143,7 @@ Result<int> run(const Context& context, const RunOptions& options) {
     for (const auto& request : requests) {
         auto lease = lease_from(client, request, format, needs);
         if (!lease) {
-            give_back(client, leases);
+            release_all(client, leases);
             return std::unexpected(std::move(lease.error()));
         }
         leases.push_back(std::move(*lease));
@@ -161,7 +155,7 @@ Result<int> run(const Context& context, const RunOptions& options) {
     if (needs.qemu.iommufd_fd) kept.push_back(*needs.qemu.iommufd_fd);
     const Error error = execute(command, kept);
     fmt::print(stderr, "vfbroker: {}\n", error.message());
-    give_back(client, leases);
+    release_all(client, leases);
     return kCannotExecute;
 }
 
@@ -177,6 +171,7 @@ void add_run_command(CLI::App& app, Context& context) {
         ->add_option("POOL", options->pools, "Pools to lease from, each with a count (default 1)")
         ->required()
         ->type_name("[:COUNT]");
+    add_count_option(*run_app, options->request);
     add_lease_options(*run_app, options->request);
     add_memory_lock_option(*run_app, options->request,
                            "Memory-lock limit: 8G, 512M (default: by the guest's memory, or the "

@@ -4,12 +4,15 @@
 #include <fmt/format.h>
 
 #include "base/size.hpp"
+#include "output/addresses.hpp"
 #include "output/fields.hpp"
 
 namespace vfb::cli {
 namespace {
 
 using proto::Json;
+
+constexpr const char* kNotKnown = "not known";
 
 class Lines {
 public:
@@ -41,6 +44,20 @@ void add_bars(Lines& lines, const char* label, const Json& object, const char* n
     }
 }
 
+const char* up_or_down(const Json& netdev) {
+    const auto up = yes_no(netdev, "up");
+    return up.empty() ? kNotKnown : up == "yes" ? "up" : "down";
+}
+
+// `250 clean, 6 leased`.
+std::string counted(const Json& counts) {
+    std::string all;
+    if (!counts.is_object()) return all;
+    for (const auto& [state, count] : counts.items())
+        all += fmt::format("{}{} {}", all.empty() ? "" : ", ", count.dump(), state);
+    return all;
+}
+
 void add_identity(Lines& lines, const Json& detail, const Json& summary) {
     lines.add("ids", fmt::format("{} (subsystem {}, revision {})", text(summary, "ids"),
                                  text(detail, "subsystem"), number(detail, "revision")));
@@ -52,7 +69,7 @@ void add_identity(Lines& lines, const Json& detail, const Json& summary) {
     lines.add("original driver", text(detail, "originalDriver"));
     for (const auto& netdev : elements(detail, "netdevs"))
         lines.add("netdev", fmt::format("{} {} {}", text(netdev, "name"), text(netdev, "mac"),
-                                        flag(netdev, "up") ? "up" : "down"));
+                                        up_or_down(netdev)));
     lines.add("physical function", text(summary, "physicalFunction"));
     lines.add("VF index", number(summary, "index"));
 }
@@ -67,15 +84,18 @@ void add_holding(Lines& lines, const Json& detail, const Json& summary) {
     lines.add("not supported", joined(detail, "unsupported", ", "));
     for (const auto& use : elements(detail, "uses"))
         lines.add("used by the host", fmt::format("{} [{}]", text(use, "text"), text(use, "kind")));
-    lines.add("held open by", joined(detail, "holders", ", "));
+    if (!member(detail, "uses").is_array()) lines.add("used by the host", kNotKnown);
+    lines.add("held open by", member(detail, "holders").is_array() ? joined(detail, "holders", ", ")
+                                                                   : std::string(kNotKnown));
 }
 
 void add_isolation(Lines& lines, const Json& isolation) {
     lines.add("IOMMU group", number(isolation, "group"));
-    lines.add("group members", joined(isolation, "members"));
-    if (member(isolation, "viable").is_boolean())
-        lines.add("isolated",
-                  flag(isolation, "viable") ? "yes" : "no: " + text(isolation, "reason"));
+    lines.add("group members", address_ranges(elements(isolation, "members")));
+    const auto viable = yes_no(isolation, "viable");
+    const auto reason = text(isolation, "reason");
+    lines.add("isolated", fmt::format("{}{}{}", viable.empty() ? std::string(kNotKnown) : viable,
+                                      reason.empty() ? "" : ": ", reason));
     lines.add("hint", text(isolation, "hint"));
     for (const auto& region : elements(isolation, "reservedRegions"))
         lines.add("reserved", fmt::format("{:#x}-{:#x} {}", size_of(region, "start"),
@@ -90,7 +110,8 @@ void add_sriov(Lines& lines, const Json& sriov) {
         lines.add("VF offset, stride",
                   fmt::format("{}, {}", number(sriov, "offset"), number(sriov, "stride")));
     lines.add("ARI", yes_no(sriov, "ari"));
-    lines.add("VF addresses", joined(sriov, "vfs"));
+    lines.add("VF addresses", address_ranges(elements(sriov, "vfs")));
+    lines.add("VF states", counted(member(sriov, "states")));
     add_bars(lines, "VF BAR", sriov, "vfBars");
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "answers.hpp"
+#include "events.hpp"
 #include "log.hpp"
 #include "plan_view.hpp"
 #include "service.hpp"
@@ -14,6 +15,13 @@ namespace vfb::daemon {
 namespace {
 
 constexpr unsigned kLongestDrainWait = 7 * 24 * 3600;
+
+Json progress_json(const Applier::Progress& now) {
+    Json pfs = Json::array();
+    for (const auto& pf : now.pfs)
+        pfs.push_back(Json{{"name", pf.name}, {"clean", pf.clean}, {"total", pf.total}});
+    return {{"done", now.done}, {"total", now.total}, {"physicalFunctions", std::move(pfs)}};
+}
 
 }  // namespace
 
@@ -50,12 +58,12 @@ void Service::reload(const Request& request) {
 
 void Service::plan(const Request& request) {
     Parameters parameters(request.call.parameters);
-    const Json overrides = parameters.any("overrides");
+    const Json despite = parameters.any("despite");
     const Json instead = parameters.any("instead");
     if (!accepted(request, parameters)) return;
     if (!administers(request, "plan the configuration", "configuration", "sudo vfbroker plan"))
         return;
-    const auto parsed = overrides_from_json(overrides);
+    const auto parsed = despite_from_json(despite);
     if (!parsed) return refuse(request, parsed.error());
     auto texts = file_texts_from_json(instead);
     if (!texts) return refuse(request, texts.error());
@@ -69,17 +77,17 @@ void Service::apply(const Request& request) {
     Parameters parameters(request.call.parameters);
     Applier::Request wanted;
     wanted.plan = parameters.optional_text("plan").value_or("");
-    const Json overrides = parameters.any("overrides");
+    const Json despite = parameters.any("despite");
     if (!accepted(request, parameters)) return;
     if (!administers(request, "apply the configuration", "configuration", "sudo vfbroker apply"))
         return;
-    auto parsed = overrides_from_json(overrides);
+    auto parsed = despite_from_json(despite);
     if (!parsed) return refuse(request, parsed.error());
-    wanted.overrides = std::move(*parsed);
+    wanted.despite = std::move(*parsed);
+    wanted.caller = request.caller;
     if (request.progress)
         wanted.progress = [request](const Applier::Progress& now) {
-            request.progress(
-                dump(proto::make_reply({{"done", now.done}, {"total", now.total}}, true)));
+            request.progress(dump(proto::make_reply(progress_json(now), true)));
         };
     wanted.done = [request](const Result<broker::Plan>& left) {
         if (!left) return refuse(request, left.error());
@@ -126,12 +134,12 @@ void Service::resize(const Request& request) {
     Parameters parameters(request.call.parameters);
     const std::string name = parameters.text("physicalFunction");
     const auto vfs = parameters.number("vfs", 0, UINT16_MAX);
-    const Json overrides = parameters.any("overrides");
+    const Json despite = parameters.any("despite");
     if (!accepted(request, parameters)) return;
     if (!administers(request, "resize " + name, name, "sudo vfbroker resize")) return;
-    const auto parsed = overrides_from_json(overrides);
+    const auto parsed = despite_from_json(despite);
     if (!parsed) return refuse(request, parsed.error());
-    resizer_.resize(pf_name(name), static_cast<unsigned>(vfs), *parsed,
+    resizer_.resize(pf_name(name), static_cast<unsigned>(vfs), *parsed, request.caller,
                     [request](const Result<>& done) {
                         if (!done) return refuse(request, done.error());
                         succeed(request, Json::object());
@@ -146,10 +154,10 @@ void Service::take(const Request& request) {
     if (!administers(request, "take " + name, name, "sudo vfbroker take")) return;
     const auto address = pci::Address::parse(name);
     if (!address) return refuse(request, address.error());
-    const auto overrides = overrides_from_json(Json::array(
+    const auto parsed = despite_from_json(Json::array(
         {{{"function", name}, {"reasons", despite.is_null() ? Json::array() : despite}}}));
-    if (!overrides) return refuse(request, overrides.error());
-    const auto reasons = overrides->find(*address);
+    if (!parsed) return refuse(request, parsed.error());
+    const auto named = parsed->find(*address);
     const broker::Slot* slot = broker_.find_at(*address);
     const auto operation = fmt::format("take {} from the host", *address);
     if (slot == nullptr)
@@ -162,10 +170,18 @@ void Service::take(const Request& request) {
                            fmt::format("it is {}, and not refused", to_string(slot->state)),
                            fmt::format("vfbroker show {}", *address))
                           .error());
-    const auto set_aside = reasons == overrides->end() ? std::set<std::string>{} : reasons->second;
-    log(Level::warning, "uid {} (pid {}) takes {} from the host despite: {}", request.caller.uid,
-        request.caller.process.pid, *address, fmt::join(set_aside, ", "));
-    hardware_.scrubber().scrub(slot->key, set_aside, [this, request, key = slot->key] {
+    const auto reasons = named == parsed->end() ? std::set<std::string>{} : named->second;
+    log_event(Event::despite,
+              {.functions = {*address},
+               .pfs = {slot->key.pf},
+               .pool = slot->pool,
+               .lease = {},
+               .guest = {},
+               .owner = {},
+               .caller = request.caller},
+              fmt::format("{} takes {} from the host despite: {}", describe(request.caller),
+                          *address, fmt::join(reasons, ", ")));
+    hardware_.scrubber().scrub(slot->key, reasons, [this, request, key = slot->key] {
         const broker::Slot* now = broker_.find(key);
         if (now != nullptr && now->problem) return refuse(request, *now->problem);
         succeed(request, Json::object());

@@ -22,6 +22,7 @@ inline void succeed(const Request& request, proto::Json parameters,
 }
 
 inline void refuse(const Request& request, const Error& error) {
+    if (request.refused) request.refused(error);
     request.reply(dump(proto::make_error(proto::kFailed, proto::to_json(error))), {});
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "events.hpp"
 #include "log.hpp"
 #include "wire.hpp"
 
@@ -28,6 +29,20 @@ void put_off_stuck(broker::Plan& plan, const std::map<std::string, PfStatus>& pf
     }
 }
 
+void log_applied(const broker::Plan& plan, const broker::Caller& caller) {
+    using Action = broker::Change::Action;
+    EventFacts facts;
+    for (const auto& pf : plan.pfs) {
+        facts.pfs.push_back(pf.name);
+        if (pf.address) facts.functions.push_back(*pf.address);
+    }
+    facts.caller = caller;
+    log_event(Event::applied, facts,
+              fmt::format("{} applies the configuration: {} to add, {} to change, {} to remove",
+                          describe(caller), plan.count(Action::add), plan.count(Action::change),
+                          plan.count(Action::remove)));
+}
+
 }  // namespace
 
 struct Applier::Running {
@@ -44,19 +59,19 @@ struct Applier::Running {
 Applier::Applier(Parts parts) : parts_(std::move(parts)) {}
 Applier::~Applier() = default;
 
-void Applier::plan(const broker::Overrides& overrides, broker::FileTexts instead, PlanDone done) {
-    parts_.loader.load(std::move(instead), [this, overrides, done = std::move(done)](
+void Applier::plan(const broker::Despite& despite, broker::FileTexts instead, PlanDone done) {
+    parts_.loader.load(std::move(instead), [this, despite, done = std::move(done)](
                                                const Result<broker::Config>& config) {
         if (!config) return done(std::unexpected(config.error()));
-        make_plan(*config, overrides, done);
+        make_plan(*config, despite, done);
     });
 }
 
-void Applier::make_plan(broker::Config config, const broker::Overrides& overrides, PlanDone done) {
+void Applier::make_plan(broker::Config config, const broker::Despite& despite, PlanDone done) {
     // The configuration has to stay until the survey is done.
     const auto kept = std::make_shared<const broker::Config>(std::move(config));
-    parts_.surveyor.survey(*kept, [this, kept, overrides, done = std::move(done)](SeenPfs seen) {
-        broker::set_aside(seen, overrides);
+    parts_.surveyor.survey(*kept, [this, kept, despite, done = std::move(done)](SeenPfs seen) {
+        broker::set_aside(seen, despite);
         const auto remembered = parts_.broker.remembered_pfs();
         if (!remembered) return done(std::unexpected(remembered.error()));
         auto plan = broker::make_plan(*kept, parts_.broker, seen, *remembered);
@@ -73,8 +88,8 @@ void Applier::apply(Request request) {
     running_->request = std::move(request);
     parts_.loader.load([this](const Result<broker::Config>& config) {
         if (!config) return finish(std::unexpected(config.error()));
-        const auto& overrides = running_->request.overrides;
-        make_plan(*config, overrides, [this, config = *config](const Result<broker::Plan>& plan) {
+        const auto& despite = running_->request.despite;
+        make_plan(*config, despite, [this, config = *config](const Result<broker::Plan>& plan) {
             if (!plan) return finish(std::unexpected(plan.error()));
             const std::string& shown = running_->request.plan;
             if (!shown.empty() && shown != plan_id(*plan))
@@ -102,7 +117,7 @@ void Applier::begin(const broker::Config& config, const broker::Plan& plan) {
         if (const auto* wanted = config.find_pf(pf.name); pf.resize && wanted != nullptr)
             running_->to_resize.emplace(pf.name, wanted->vfs);
     parts_.put_in_force(config);
-    log(Level::info, "configuration applied");
+    log_applied(plan, running_->request.caller);
     for (const auto& key : again) {
         const auto* slot = parts_.broker.find(key);
         if (slot != nullptr && slot->state == SlotState::clean)
@@ -115,11 +130,12 @@ void Applier::resize() {
     const auto all = std::exchange(running_->to_resize, {});
     running_->resizing = all.size();
     for (const auto& [pf, vfs] : all)
-        parts_.resizer.resize(pf, vfs, running_->request.overrides, [this](Result<> done) {
-            --running_->resizing;
-            if (!done) running_->errors.push_back(std::move(done).error());
-            check();
-        });
+        parts_.resizer.resize(pf, vfs, running_->request.despite, running_->request.caller,
+                              [this](Result<> done) {
+                                  --running_->resizing;
+                                  if (!done) running_->errors.push_back(std::move(done).error());
+                                  check();
+                              });
 }
 
 bool Applier::at_rest() const {
@@ -129,8 +145,14 @@ bool Applier::at_rest() const {
 
 Applier::Progress Applier::progress() const {
     Progress progress;
+    // In the order of their PFs.
     for (const auto& [key, slot] : parts_.broker.slots()) {
         ++progress.total;
+        if (progress.pfs.empty() || progress.pfs.back().name != key.pf)
+            progress.pfs.push_back({.name = key.pf});
+        PfProgress& pf = progress.pfs.back();
+        ++pf.total;
+        if (slot.state == SlotState::clean || slot.state == SlotState::leased) ++pf.clean;
         const bool moving = slot.state == SlotState::preparing || slot.state == SlotState::absent;
         if (!moving) ++progress.done;
     }

@@ -35,19 +35,28 @@ public:
     Applier& operator=(const Applier&) = delete;
 
     using PlanDone = std::function<void(Result<broker::Plan>)>;
-    // `overrides`: as if these uses of the host were none; `instead`: as if files of the
+    // `despite`: as if these uses of the host were none; `instead`: as if files of the
     // configuration had these texts.
-    void plan(const broker::Overrides& overrides, broker::FileTexts instead, PlanDone done);
+    void plan(const broker::Despite& despite, broker::FileTexts instead, PlanDone done);
 
-    // How far an apply is: functions at rest, of how many.
+    // How far an apply is: functions at rest, of how many; and of each PF, how many are clean or
+    // leased, of how many.
+    struct PfProgress {
+        std::string name;
+        std::size_t clean = 0;
+        std::size_t total = 0;
+        bool operator==(const PfProgress&) const = default;
+    };
     struct Progress {
         std::size_t done = 0;
         std::size_t total = 0;
+        std::vector<PfProgress> pfs;
         bool operator==(const Progress&) const = default;
     };
     struct Request {
         std::string plan;  // identity of the plan that was shown (plan_id()); empty: any
-        broker::Overrides overrides;
+        broker::Despite despite;
+        broker::Caller caller;                          // who asks for it
         std::function<void(const Progress&)> progress;  // may be empty
         // What is left when all has been done and is at rest: nothing, or the truth about it.
         PlanDone done;
@@ -59,7 +68,7 @@ public:
 
 private:
     struct Running;
-    void make_plan(broker::Config config, const broker::Overrides& overrides, PlanDone done);
+    void make_plan(broker::Config config, const broker::Despite& despite, PlanDone done);
     void begin(const broker::Config& config, const broker::Plan& plan);
     void resize();
     void finish(Result<broker::Plan> left);

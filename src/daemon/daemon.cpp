@@ -131,7 +131,7 @@ void Daemon::wire() {
     });
     server_.on_flushed([this] { lease_watchers_.changed(); });
     hardware_.on_wrong_number([this](const std::string& pf, unsigned wanted) {
-        resizer_.resize(pf, wanted, {}, [](const Result<>& done) {
+        resizer_.resize(pf, wanted, {}, {}, [](const Result<>& done) {
             if (!done) log_error(done.error(), Level::warning);
         });
     });
@@ -169,12 +169,12 @@ void Daemon::wire() {
             address, *slot->lease, lease != nullptr ? lease->owner.process.pid : 0);
         lease_watchers_.leaving(address);
     });
-    hardware_.on_slot_change([this] {
+    hardware_.on_slot_change([this](bool news) {
         give_back_.check();
         leasing_.serve_waiting();
         drainer_.check();
         applier_.check();
-        watchers_.changed();
+        if (news) watchers_.changed();
         lease_watchers_.changed();
         if (hardware_.settled()) announce_ready();
         check_given_back();

@@ -36,6 +36,12 @@ Json bridge_json(const iommu::BridgeOnPath& bridge) {
 
 Json isolation_of(const doctor::Explanation& e) {
     Json json{{"viable", e.verdict.viable}};
+    // What could not be read is not known, and no reason to say no.
+    if (const auto unread = e.unread.find("iommu-group"); unread != e.unread.end()) {
+        json["viable"] = nullptr;
+        json["reason"] = unread->second.message();
+        json["hint"] = unread->second.hint;
+    }
     if (e.verdict.group) json["group"] = *e.verdict.group;
     json["members"] = Json::array();
     for (const auto& member : e.verdict.members) json["members"].push_back(member.str());
@@ -48,6 +54,13 @@ Json isolation_of(const doctor::Explanation& e) {
         json["reservedRegions"].push_back(
             {{"start", region.start}, {"end", region.end}, {"type", region.type}});
     return json;
+}
+
+Json holders_of(const doctor::Explanation& e) {
+    if (e.unread.contains("holders")) return {};
+    Json list = Json::array();
+    for (const auto& holder : e.holders) list.push_back(vfio::describe({holder}));
+    return list;
 }
 
 }  // namespace
@@ -69,15 +82,17 @@ Json to_json(const std::vector<Finding>& findings) {
 
 Json to_json(const doctor::Explanation& e) {
     Json json{{"function", to_json(e.function)}, {"isolation", isolation_of(e)}};
-    json["uses"] = uses_json(e.uses);
-    json["holders"] = Json::array();
-    for (const auto& holder : e.holders) json["holders"].push_back(vfio::describe({holder}));
+    json["uses"] = e.unread.contains("host-use") ? Json() : uses_json(e.uses);
+    json["holders"] = holders_of(e);
     json["problems"] = Json::array();
     for (const auto& [check, error] : e.unread) json["problems"].push_back(error.message());
     if (e.function.group) json["group"] = *e.function.group;
     if (!e.group_type.empty()) json["groupType"] = e.group_type;
     json["members"] = Json::array();
-    for (const auto& member : e.members) json["members"].push_back(member_json(member));
+    for (const auto& member : e.members) {
+        json["members"].push_back(member_json(member));
+        if (e.unread.contains("host-use")) json["members"].back()["uses"] = nullptr;
+    }
     json["bridges"] = Json::array();
     for (const auto& bridge : e.bridges) json["bridges"].push_back(bridge_json(bridge));
     json["findings"] = to_json(doctor::findings(e));
@@ -92,13 +107,13 @@ Json unread_to_json(const Error& error) {
                           .hint = error.hint.empty() ? "see the log of vfbrokerd" : error.hint};
     return {{"unread", true},
             {"isolation",
-             {{"viable", false},
+             {{"viable", nullptr},
               {"members", Json::array()},
               {"reservedRegions", Json::array()},
               {"reason", error.message()},
               {"hint", finding.hint}}},
-            {"uses", Json::array()},
-            {"holders", Json::array()},
+            {"uses", nullptr},
+            {"holders", nullptr},
             {"problems", {error.message()}},
             {"members", Json::array()},
             {"bridges", Json::array()},

@@ -53,10 +53,10 @@ void GiveBack::check() {
 // One VF of a PF that keeps others.
 void GiveBack::give_back(const broker::Slot& slot) {
     if (!slot.address || !slot.original) return;
-    log(Level::info, "{} is in no pool any more: its driver is put back", *slot.address);
+    log(Level::info, "{} is in no pool any more: its driver is restored", *slot.address);
     hardware_.worker_of(slot.key.pf)
         .call(
-            {.operation = "restore",
+            {.operation = "give-back-vf",
              .parameters = {{"address", slot.address->str()}, {"binding", to_json(*slot.original)}},
              .timeout = kGiveBackTimeout,
              .subject = slot.address->str(),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// GiveBack: what the configuration names no more goes back to the host as it was found: drivers are
-// put back, VFs that were created here are removed, and a PF's link that was down is set down. It
-// happens as soon as nothing is leased or being scrubbed, also after a restart; what cannot be
+// GiveBack: what the configuration names no more is given back to the host as it was found: drivers
+// are restored, VFs that were created here are removed, and a PF's link that was down is set down.
+// It happens as soon as nothing is leased or being scrubbed, also after a restart; what cannot be
 // given back (somebody holds it) is logged and tried again at the next reload.
 #pragma once
 

@@ -297,7 +297,7 @@ void Hardware::failed(const std::string& name, Error error) {
     scrubber_.announce();
 }
 
-// What the configuration names no more is put back to what was found.
+// What the configuration names no more is restored to what was found.
 PfSettings Hardware::wanted_settings(const broker::PfConfig& pf, const pci::Address& address) {
     PfSettings wanted{.mtu = pf.mtu, .eswitch_mode = pf.eswitch_mode};
     const auto known = broker_.remembered_pfs();

@@ -45,7 +45,7 @@ public:
           scrubber_(loop, root, world, broker, *this) {}
 
     // A slot became clean, or will not for the time being.
-    void on_slot_change(std::function<void()> callback) {
+    void on_slot_change(std::function<void(bool news)> callback) {
         scrubber_.on_change(std::move(callback));
     }
     // A function under a lease went away.

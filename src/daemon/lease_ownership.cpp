@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "events.hpp"
 #include "leasing.hpp"
 #include "log.hpp"
 
@@ -65,12 +66,17 @@ void Leasing::end_at_last(LeaseId id, const std::string& how) {
         unended_[id] = std::move(*again);
 }
 
-Result<> Leasing::end(LeaseId id, std::optional<std::uint64_t> generation, const std::string& how) {
+Result<> Leasing::end(LeaseId id, std::optional<std::uint64_t> generation, const std::string& how,
+                      const broker::Caller* caller) {
     VFB_TRY(const Lease* lease, broker_.find_to_end(id, generation));
     // First: what is forgotten before it is taken back stays its user's for ever after a crash.
     take_back_nodes(*lease);
     VFB_TRY(const auto ended, broker_.end(id, generation));
-    if (ended.settled) log(Level::info, "lease {} ended: {}", id, how);
+    if (ended.settled) {
+        auto facts = facts_of(ended);
+        if (caller != nullptr) facts.caller = *caller;
+        log_event(Event::released, facts, fmt::format("lease {} ended: {}", id, how));
+    }
     take_back(ended, how);
     return {};
 }
@@ -129,12 +135,6 @@ Result<const Lease*> Leasing::find_settled(LeaseId id, const broker::Caller& cal
     return lease;
 }
 
-Result<> Leasing::release(LeaseId id, std::optional<std::uint64_t> generation,
-                          const broker::Caller& caller) {
-    VFB_CHECK(find_settled(id, caller, fmt::format("release lease {}", id)));
-    return end(id, generation, fmt::format("released by uid {}", caller.uid));
-}
-
 Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
                            const broker::Caller& caller) {
     const std::string operation = fmt::format("transfer lease {}", id);
@@ -157,8 +157,11 @@ Result<> Leasing::transfer(LeaseId id, const std::optional<ProcessId>& to,
         owner_gone(id, "its process cannot be watched");
         return watched;
     }
-    log(Level::info, "lease {} belongs to pid {} ({}) now", id, process.pid,
-        process_name(root_.proc(), process.pid));
+    auto facts = facts_of(*broker_.find_lease(id));
+    facts.caller = caller;
+    log_event(Event::transferred, facts,
+              fmt::format("lease {} belongs to pid {} ({}) now", id, process.pid,
+                          process_name(root_.proc(), process.pid)));
     return {};
 }
 
@@ -200,8 +203,9 @@ Result<> Leasing::keep_now(LeaseId id, std::uint64_t session) {
     VFB_CHECK(broker_.keep(id));
     watches_.erase(id);
     forget_connection(connection);
-    log(Level::info, "lease {} is kept for {}", id,
-        lease->guest.empty() ? "a guest without a name" : lease->guest);
+    log_event(Event::transferred, facts_of(*lease),
+              fmt::format("lease {} is kept for {}", id,
+                          lease->guest.empty() ? "a guest without a name" : lease->guest));
     return {};
 }
 

@@ -2,6 +2,7 @@
 #include "leasing.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -9,7 +10,7 @@
 #include <ctime>
 #include <map>
 
-#include "log.hpp"
+#include "events.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -24,6 +25,15 @@ using broker::OwnerKind;
 constexpr auto kAttributeTimeout = 20s;
 constexpr auto kOpenTimeout = 30s;
 constexpr auto kNetdevTimeout = 30s;
+
+void log_granted(const Lease& lease, const broker::Caller& caller) {
+    auto facts = facts_of(lease);
+    facts.caller = caller;
+    log_event(Event::granted, facts,
+              fmt::format("lease {}: {} of pool {} to {}, asked for by {}", lease.id,
+                          fmt::join(facts.functions, ", "), lease.pool, describe_owner(lease),
+                          describe(caller)));
+}
 
 }  // namespace
 
@@ -81,6 +91,7 @@ void Leasing::refuse_waiting() {
     };
     for (const auto& waiting : waiting_) waiting.reply(restarting(waiting.request.pool));
     waiting_.clear();
+    end_releasing();
     // Their functions are scrubbed by the next daemon, which answers for those that it finds.
     for (const auto& g : granting_)
         if (broker_.end(g->id) && !g->cancelled) g->reply(restarting(g->choice.request.pool));
@@ -296,10 +307,7 @@ void Leasing::hand_over(const GrantingPtr& g, Result<std::vector<LentNode>> node
     if (auto watched = watch_owner(g->id, g->session, g->connection_fd); !watched)
         return abort(g, std::move(watched).error());
     granting_.remove(g);
-    log(Level::info, "lease {}: {} of pool {} to uid {} (pid {})", g->id,
-        g->choice.slots.size() == 1 ? "1 function"
-                                    : fmt::format("{} functions", g->choice.slots.size()),
-        g->choice.request.pool, owner.uid, owner.process.pid);
+    log_granted(*broker_.find_lease(g->id), g->caller);
     g->reply(std::move(g->granted));
 }
 

@@ -50,9 +50,17 @@ public:
                const broker::Caller& caller, std::chrono::seconds wait, Reply reply);
     // The connection is closed: ends its leases and forgets its requests.
     void connection_closed(std::uint64_t session);
-    // Ends a lease on request.
-    Result<> release(broker::LeaseId id, std::optional<std::uint64_t> generation,
-                     const broker::Caller& caller);
+    // A function of a lease that has ended, and the processes that have it open still.
+    struct HeldFunction {
+        pci::Address function;
+        std::vector<std::string> holders;  // `pid 812 (qemu)`
+    };
+    // Absent: it could not be found out.
+    using Held = std::optional<std::vector<HeldFunction>>;
+    using Released = std::function<void(Result<Held>)>;
+    // Ends a lease on request; `done` when that is so or cannot be.
+    void release(broker::LeaseId id, std::optional<std::uint64_t> generation,
+                 const broker::Caller& caller, Released done);
     // From now on it is that process's (absent: the one that uses it), and ends with it. Whether
     // the caller may name that process has been seen to.
     Result<> transfer(broker::LeaseId id, const std::optional<ProcessId>& to,
@@ -100,6 +108,8 @@ private:
         bool cancelled = false;
     };
     using GrantingPtr = std::shared_ptr<Granting>;
+    struct Releasing;
+    using ReleasingPtr = std::shared_ptr<Releasing>;
     struct Watch {
         UniqueFd pidfd;
         Source source;
@@ -125,6 +135,10 @@ private:
     void hand_over(const GrantingPtr& granting, Result<std::vector<broker::LentNode>> nodes);
     Result<> raise_memory_lock(const Granting& granting) const;
     void abort(const GrantingPtr& granting, Error error);
+    void find_holders(const ReleasingPtr& releasing, const std::string& pf,
+                      const std::vector<pci::Address>& addresses);
+    void end(const ReleasingPtr& releasing);
+    void end_releasing();
     // One that has been handed over and that the caller may touch.
     Result<const broker::Lease*> find_settled(broker::LeaseId id, const broker::Caller& caller,
                                               const std::string& operation) const;
@@ -133,8 +147,9 @@ private:
     void owner_gone(broker::LeaseId id, const std::string& how);
     // Ends one whose owner has gone, and when the store cannot be written tries again until it is.
     void end_at_last(broker::LeaseId id, const std::string& how);
+    // `caller`: who asked for that, if somebody did.
     Result<> end(broker::LeaseId id, std::optional<std::uint64_t> generation,
-                 const std::string& how);
+                 const std::string& how, const broker::Caller* caller = nullptr);
     void take_back(const broker::Lease& lease, const std::string& how);
     void take_back_nodes(const broker::Lease& lease);
     void adopt_process(const broker::Lease& lease);
@@ -152,6 +167,7 @@ private:
     FdStore& fd_store_;
     std::list<Waiting> waiting_;
     std::list<GrantingPtr> granting_;
+    std::list<ReleasingPtr> releasing_;
     std::map<broker::LeaseId, Watch> watches_;
     // By session: what its leases have as Owner::connection, while it has some.
     std::map<std::uint64_t, broker::LeaseId> connections_;

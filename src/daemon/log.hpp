@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -15,6 +17,9 @@ namespace vfb::daemon {
 enum class Level { error = 3, warning = 4, notice = 5, info = 6 };
 
 void log_line(Level level, std::string_view text);
+// `fields` (NAME=VALUE) as an entry of the journal when standard error is the journal's, else
+// `text` as a line.
+void log_fields(Level level, std::string_view text, const std::vector<std::string>& fields);
 // Message, and its hint on a line of its own.
 void log_error(const Error& error, Level level = Level::error);
 

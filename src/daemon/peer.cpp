@@ -54,7 +54,10 @@ Result<broker::Caller> identify_peer(const SysRoot& root, int socket,
     // A peer that has ended already leaves pid 0 start time 0: it can hold no lease, and its calls
     // are answered into the void.
     caller.process.pid = credentials.pid;
-    if (auto process = identify_process(root.proc(), credentials.pid)) caller.process = *process;
+    if (auto process = identify_process(root.proc(), credentials.pid)) {
+        caller.process = *process;
+        caller.command = process_name(root.proc(), credentials.pid);
+    }
     return caller;
 }
 

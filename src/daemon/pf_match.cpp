@@ -133,7 +133,7 @@ Result<pci::Address> stay(const PfConfig& pf, const std::optional<pci::Address>&
     return fail(Code::busy, fmt::format("use {} as PF {}", *match, pf.name), pf.name,
                 fmt::format("PF {} was {}, and its selectors mean {} now", pf.name, *place, *match),
                 fmt::format("give {} a table of its own, with another name, in place of the one at "
-                            "{}: {} then goes back to the host when its leases have ended",
+                            "{}: {} then is given back to the host when its leases have ended",
                             *match, pf.location.str(), *place));
 }
 

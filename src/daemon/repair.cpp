@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using broker::DriftPolicy;
 
-// Two programs that each set back what the other does would go on for ever.
+// Two programs that each restore what the other does would go on for ever.
 constexpr std::size_t kMostRepairs = 5;
 constexpr auto kPeriod = 60s;
 

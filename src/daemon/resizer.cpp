@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "events.hpp"
 #include "log.hpp"
 #include "wire.hpp"
 
@@ -20,6 +21,15 @@ constexpr auto kResizeTimeout = 60s;
 
 std::string operation_of(const std::string& pf, unsigned vfs) {
     return fmt::format("resize PF {} to {} VFs", pf, vfs);
+}
+
+EventFacts facts_of(const std::string& pf, const pci::Address& function,
+                    const broker::Caller& caller) {
+    EventFacts facts;
+    facts.functions = {function};
+    facts.pfs = {pf};
+    facts.caller = caller;
+    return facts;
 }
 
 }  // namespace
@@ -80,7 +90,7 @@ Result<> Resizer::check(const std::string& pf, unsigned vfs) const {
 }
 
 Result<> Resizer::begin(const std::string& pf, unsigned from, unsigned to) {
-    // VFs of somebody else: when the PF goes back to the host, so many are created again.
+    // VFs of somebody else: when the PF is given back to the host, so many are created again.
     VFB_TRY(const auto known, broker_.remembered_pfs());
     for (auto stored : known) {
         if (stored.name != pf || stored.created_vfs || stored.found_vfs) continue;
@@ -90,15 +100,17 @@ Result<> Resizer::begin(const std::string& pf, unsigned from, unsigned to) {
     return broker_.begin_resize(pf, from, to);
 }
 
-void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Overrides& overrides,
-                     Done done) {
+void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Despite& despite,
+                     const broker::Caller& caller, Done done) {
     if (auto allowed = check(pf, vfs); !allowed) return done(std::move(allowed));
     const pci::Address address = *hardware_.address_of(pf);
     const auto from = static_cast<unsigned>(world_.find(address)->sriov->vfs.size());
     if (from == vfs) return done({});
     if (auto begun = begin(pf, from, vfs); !begun) return done(std::move(begun));
-    for (const auto& [function, reasons] : overrides)
-        log(Level::warning, "{} is removed despite: {}", function, fmt::join(reasons, ", "));
+    for (const auto& [function, reasons] : despite)
+        log_event(Event::despite, facts_of(pf, function, caller),
+                  fmt::format("{} removes {} despite: {}", describe(caller), function,
+                              fmt::join(reasons, ", ")));
     log(Level::info, "PF {} ({}): {} VFs are replaced by {}", pf, address, from, vfs);
     running_.insert(pf);
     hardware_.withdraw(pf, fail(Code::busy, fmt::format("use the VFs of PF {}", pf), pf,
@@ -106,7 +118,7 @@ void Resizer::resize(const std::string& pf, unsigned vfs, const broker::Override
                                .error());
     hardware_.worker_of(pf).call(
         {.operation = "resize-pf",
-         .parameters = {{"pf", address.str()}, {"vfs", vfs}, {"overrides", to_json(overrides)}},
+         .parameters = {{"pf", address.str()}, {"vfs", vfs}, {"despite", to_json(despite)}},
          .timeout = kResizeTimeout,
          .subject = address.str(),
          .done =

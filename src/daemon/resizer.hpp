@@ -21,7 +21,9 @@ public:
     // `done` exactly once: when the new VFs are there (they are scrubbed from then on), or when
     // nothing was done, or what was done has been undone. Code::busy names who is in the way.
     // Code::stuck: the kernel has not come back; the PF is stuck until it does.
-    void resize(const std::string& pf, unsigned vfs, const broker::Overrides& overrides, Done done);
+    // `caller`: who asked for it; only needed with `despite`.
+    void resize(const std::string& pf, unsigned vfs, const broker::Despite& despite,
+                const broker::Caller& caller, Done done);
     // A PF that is stuck does not count: nobody knows when that ends.
     [[nodiscard]] bool idle() const { return running_.empty(); }
     // Something ended; for whoever waits until all is idle.

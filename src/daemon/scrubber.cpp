@@ -27,8 +27,14 @@ void Scrubber::scrub(const SlotKey& key, const std::set<std::string>& despite,
         if (done) done();
         return;
     }
-    holding_.erase(key);
-    broker_.mark_preparing(key);
+    // While its last owner has it, it stays dirty: that somebody looks again is no change.
+    if (const auto holding = holding_.find(key);
+        holding != holding_.end() && slot->state == SlotState::dirty) {
+        holding->second.stop_waiting();
+    } else {
+        holding_.erase(key);
+        broker_.mark_preparing(key);
+    }
     running_.insert(key);
     broker::ScrubRequest request;
     request.pf = *pf;
@@ -75,14 +81,14 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
         return;
     }
     if (!reply) {
-        refused(key, address, std::move(reply).error());
-        return announce();
+        return announce(refused(key, address, std::move(reply).error()));
     }
     support_ = support_from_json(reply->parameters.at("support"));
     if (auto attributes = attributes_from_json(reply->parameters.at("attributes"))) {
         auto marked = broker_.mark_clean(
             key, *attributes, reply->parameters.at("unsupported").get<std::vector<std::string>>());
-        if (!marked) return refused(key, address, std::move(marked).error());
+        if (!marked) return announce(refused(key, address, std::move(marked).error()));
+        holding_.erase(key);
         log(Level::info, "{} is clean ({})", address,
             slot->pool.empty() ? "in no pool any more" : "pool " + slot->pool);
         hardware_.on_clean(key);
@@ -95,29 +101,36 @@ void Scrubber::scrubbed(const SlotKey& key, const pci::Address& address,
     announce();
 }
 
-void Scrubber::refused(const SlotKey& key, const pci::Address& address, Error error) {
+bool Scrubber::refused(const SlotKey& key, const pci::Address& address, Error error) {
+    if (error.code == Code::busy) return busy(key, address, std::move(error));
+    holding_.erase(key);
     if (error.code == Code::stuck) {
         log_error(error);
         broker_.mark_stuck(key, std::move(error));
-        return;
-    }
-    if (error.code == Code::busy) {
-        // Held by a process, or used by the host: its driver tells, and what is known of that may
-        // be older than this scrub.
-        broker_.mark_dirty(key, error);
-        deciding_.insert(key);
-        world_.refresh({address}, [this, key, address, error = std::move(error)] {
-            deciding_.erase(key);
-            held(key, address, error);
-            if (const auto waiting = decided_.extract(key)) waiting.mapped()();
-            announce();
-        });
-        return;
+        return true;
     }
     if (error.code == Code::lost || error.code == Code::not_found)
         world_.refresh({address});  // most likely it is gone
     log_error(error, Level::warning);
     broker_.quarantine(key, std::move(error));
+    return true;
+}
+
+// Held by a process, or used by the host: its driver tells, and what is known of that may be older
+// than this scrub.
+bool Scrubber::busy(const SlotKey& key, const pci::Address& address, Error error) {
+    const Slot* slot = broker_.find(key);
+    const bool news = slot->state != SlotState::dirty || !slot->problem ||
+                      slot->problem->message() != error.message();
+    if (news) broker_.mark_dirty(key, error);
+    deciding_.insert(key);
+    world_.refresh({address}, [this, key, address, news, error = std::move(error)] {
+        deciding_.erase(key);
+        held(key, address, error);
+        if (const auto waiting = decided_.extract(key)) waiting.mapped()();
+        announce(news);
+    });
+    return news;
 }
 
 void Scrubber::held(const SlotKey& key, const pci::Address& address, const Error& error) {
@@ -125,26 +138,28 @@ void Scrubber::held(const SlotKey& key, const pci::Address& address, const Error
     if (slot == nullptr || slot->state != SlotState::dirty || slot->address != address) return;
     const pci::Function* function = world_.find(address);
     const bool with_vfio = function != nullptr && pci::is_vfio_driver(function->driver);
-    log_error(error, with_vfio ? Level::notice : Level::warning);
-    if (with_vfio)
-        find_holders(key, address);
-    else
-        broker_.quarantine(key, error);
+    if (with_vfio) {
+        if (holding_[key].said.insert(error.message()).second) log_error(error, Level::notice);
+        return find_holders(key, address);
+    }
+    holding_.erase(key);
+    log_error(error, Level::warning);
+    broker_.quarantine(key, error);
 }
 
 void Scrubber::find_holders(const SlotKey& key, const pci::Address& address) {
-    hardware_.worker_of(key.pf).call({.operation = "holders",
-                                      .parameters = {{"address", address.str()}},
-                                      .timeout = kScrubTimeout,
-                                      .subject = address.str(),
-                                      .done =
-                                          [this, key](Result<WorkerReply> reply) {
-                                              wait_for_holders(
-                                                  key, reply ? reply->parameters.at("holders")
-                                                             : proto::Json::array());
-                                          },
-                                      .part = {},
-                                      .late = {}});
+    hardware_.worker_of(key.pf).call(
+        {.operation = "holders",
+         .parameters = {{"addresses", proto::Json::array({address.str()})}},
+         .timeout = kScrubTimeout,
+         .subject = address.str(),
+         .done =
+             [this, key](Result<WorkerReply> reply) {
+                 wait_for_holders(
+                     key, reply ? reply->parameters.at("holders").at(0) : proto::Json::array());
+             },
+         .part = {},
+         .late = {}});
 }
 
 void Scrubber::wait_for_holders(const SlotKey& key, const proto::Json& holders) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Scrubber: takes slots from `preparing` to `clean`, or to why not. Scrubs run in the worker of the
-// slot's PF; a slot whose last owner still holds it is scrubbed when that process ends.
+// slot's PF; a slot whose last owner still holds it stays dirty, and is scrubbed when that process
+// closes it or ends.
 #pragma once
 
 #include <functional>
@@ -24,10 +25,11 @@ public:
              Hardware& hardware)
         : loop_(loop), root_(root), world_(world), broker_(broker), hardware_(hardware) {}
 
-    // A slot became clean, or will not for the time being.
-    void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
-    void announce() const {
-        if (on_change_) on_change_();
+    // A slot became clean, or will not for the time being; `news`: false when it is as it was, and
+    // was only looked at again.
+    void on_change(std::function<void(bool news)> callback) { on_change_ = std::move(callback); }
+    void announce(bool news = true) const {
+        if (on_change_) on_change_(news);
     }
 
     // Does nothing to a slot that is leased, absent, or being scrubbed.
@@ -53,12 +55,22 @@ private:
         std::vector<UniqueFd> pidfds;
         std::vector<Source> sources;
         Source retry;
+        std::set<std::string> said;  // messages that were logged: each is, once
+        // The slot is looked at again; what was said stays said.
+        void stop_waiting() {
+            retry.reset();
+            sources.clear();
+            pidfds.clear();
+        }
     };
 
     void scrubbed(const broker::SlotKey& key, const pci::Address& address,
                   Result<WorkerReply> reply);
     void held(const broker::SlotKey& key, const pci::Address& address, const Error& error);
-    void refused(const broker::SlotKey& key, const pci::Address& address, Error error);
+    // False: it is as it was before.
+    bool refused(const broker::SlotKey& key, const pci::Address& address, Error error);
+    // Somebody holds it.
+    bool busy(const broker::SlotKey& key, const pci::Address& address, Error error);
     void find_holders(const broker::SlotKey& key, const pci::Address& address);
     void wait_for_holders(const broker::SlotKey& key, const proto::Json& holders);
 
@@ -72,7 +84,7 @@ private:
     std::map<broker::SlotKey, std::function<void()>> decided_;  // who waits for that
     std::map<broker::SlotKey, Holding> holding_;
     vfio::Support support_;
-    std::function<void()> on_change_;
+    std::function<void(bool)> on_change_;
 };
 
 }  // namespace vfb::daemon

@@ -27,6 +27,8 @@ struct Request {
     // Before the reply, any number of times; empty unless the caller asked for more (varlink).
     // False: the caller has not read what it was sent before, and on_flushed() tells when it has.
     std::function<bool(proto::Text body)> progress;
+    // Is told of the error when the call is refused, before the reply; may be empty.
+    std::function<void(const Error&)> refused{};
 };
 
 class Server {

@@ -62,6 +62,21 @@ std::optional<std::vector<LeaseWatchers::Watched>> watched_from_json(const Json&
     return leases;
 }
 
+Json held_to_json(const Leasing::Held& held) {
+    if (!held) return Json::object();
+    Json list = Json::array();
+    for (const auto& [function, holders] : *held)
+        list.push_back(Json{{"function", function.str()}, {"holders", holders}});
+    return {{"held", std::move(list)}};
+}
+
+// That a call names; empty when it names none.
+std::string pool_of(const proto::Call& call) {
+    if (!call.parameters.is_object()) return {};
+    const auto pool = call.parameters.find("pool");
+    return pool != call.parameters.end() && pool->is_string() ? pool->get<std::string>() : "";
+}
+
 Error refusal_without_more(const std::string& operation) {
     return fail(Code::invalid, operation, {}, "it goes on, and one reply alone was asked for",
                 "call it with `more`")
@@ -102,7 +117,14 @@ Service::Method Service::find(const std::string& name) {
 
 void Service::handle(const Request& request) {
     const std::string& name = request.call.method;
-    if (const Method method = find(name)) return (this->*method)(request);
+    if (const Method method = find(name)) {
+        Request told = request;
+        told.refused = [this, caller = request.caller,
+                        pool = pool_of(request.call)](const Error& error) {
+            if (error.code == Code::denied && error.errnum == 0) denials_.note(caller, pool, error);
+        };
+        return (this->*method)(told);
+    }
     const std::string interface = name.substr(0, name.rfind('.'));
     if (interface == proto::kInterface || interface == proto::kServiceInterface)
         request.reply(
@@ -326,10 +348,11 @@ void Service::release(const Request& request) {
     const auto id = parameters.number("lease", 0, INT64_MAX);
     const auto generation = parameters.optional_number("generation", 0, INT64_MAX);
     if (!accepted(request, parameters)) return;
-    const auto released =
-        leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller);
-    if (!released) return refuse(request, released.error());
-    succeed(request, Json::object());
+    leasing_.release(static_cast<broker::LeaseId>(id), generation, request.caller,
+                     [request](const Result<Leasing::Held>& held) {
+                         if (!held) return refuse(request, held.error());
+                         succeed(request, held_to_json(*held));
+                     });
 }
 
 void Service::keep(const Request& request) {

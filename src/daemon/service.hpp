@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "applier.hpp"
+#include "denials.hpp"
 #include "drainer.hpp"
 #include "lease_watchers.hpp"
 #include "leasing.hpp"
@@ -103,6 +104,7 @@ private:
     LeaseWatchers& lease_watchers_;
     Reload reload_;
     Views views_;
+    Denials denials_;
 };
 
 }  // namespace vfb::daemon

@@ -61,6 +61,17 @@ Json Views::summary(const pci::Function& f) const {
     return json;
 }
 
+Json Views::states_of(const pci::SrIov& sriov) const {
+    std::map<SlotState, unsigned> counts;
+    for (const auto& vf : sriov.vfs) {
+        const Slot* slot = broker_.find_at(vf);
+        ++counts[slot != nullptr ? slot->state : SlotState::unmanaged];
+    }
+    Json json = Json::object();
+    for (const auto& [state, count] : counts) json[std::string(to_string(state))] = count;
+    return json;
+}
+
 Json Views::detail(const Json& explained, const pci::Function& f) const {
     Json json;
     json["summary"] = summary(f);
@@ -73,7 +84,10 @@ Json Views::detail(const Json& explained, const pci::Function& f) const {
     json["netdevs"] = Json::array();
     for (const auto& netdev : f.netdevs) json["netdevs"].push_back(to_json(netdev));
     json["resetMethods"] = f.reset_methods();
-    if (f.sriov) json["sriov"] = to_json(*f.sriov);
+    if (f.sriov) {
+        json["sriov"] = to_json(*f.sriov);
+        json["sriov"]["states"] = states_of(*f.sriov);
+    }
     json["isolation"] = explained.at("isolation");
     if (const Slot* slot = broker_.find_at(f.address); slot != nullptr) {
         json["generation"] = slot->generation;
@@ -105,7 +119,7 @@ Json Views::explanation(const Json& explained, const pci::Function& f, const bro
     }
     const auto& isolation = explained.at("isolation");
     // What could not be read is no reason of the IOMMU: a finding tells it.
-    if (isolation.contains("reason") && !explained.contains("unread")) {
+    if (isolation.contains("reason") && isolation.at("viable") == false) {
         facts.refusal = isolation.at("reason").get<std::string>();
         facts.refusal_hint = isolation.at("hint").get<std::string>();
     }
@@ -224,7 +238,8 @@ Json Views::status(const SysRoot& root) const {
         Json entry{{"name", name}};
         if (pf.address) entry["address"] = pf.address->str();
         entry["wanted"] = config != nullptr ? config->vfs : 0;
-        entry["present"] = function != nullptr && function->sriov ? function->sriov->vfs.size() : 0;
+        if (function != nullptr)
+            entry["present"] = function->sriov ? function->sriov->vfs.size() : 0;
         entry["state"] = to_string(pf.state);
         entry["drained"] =
             broker_.drained().contains({.kind = broker::DrainTarget::Kind::pf, .name = name});

@@ -43,6 +43,7 @@ private:
         proto::Text text;
     };
     [[nodiscard]] Json pool(const broker::PoolConfig& pool, const broker::Caller& caller) const;
+    [[nodiscard]] Json states_of(const pci::SrIov& sriov) const;
     [[nodiscard]] Json leased_function(const broker::LeasedFunction& function) const;
 
     const World& world_;

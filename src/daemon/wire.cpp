@@ -334,18 +334,18 @@ vfio::Support support_from_json(const Json& json) {
     return support;
 }
 
-Json to_json(const broker::Overrides& overrides) {
+Json to_json(const broker::Despite& despite) {
     Json list = Json::array();
-    for (const auto& [function, reasons] : overrides)
+    for (const auto& [function, reasons] : despite)
         list.push_back({{"function", function.str()}, {"reasons", reasons}});
     return list;
 }
 
-Result<broker::Overrides> overrides_from_json(const Json& json) {
-    broker::Overrides overrides;
-    if (json.is_null()) return overrides;
+Result<broker::Despite> despite_from_json(const Json& json) {
+    broker::Despite despite;
+    if (json.is_null()) return despite;
     const auto malformed = [] {
-        return fail(Code::invalid, "read the overrides", "overrides",
+        return fail(Code::invalid, "read what is done despite its use", "despite",
                     "each is a function and the reasons that are set aside for it");
     };
     if (!json.is_array()) return malformed();
@@ -356,10 +356,10 @@ Result<broker::Overrides> overrides_from_json(const Json& json) {
         VFB_TRY(const auto address, pci::Address::parse(entry["function"].get<std::string>()));
         for (const auto& reason : entry["reasons"]) {
             if (!reason.is_string()) return malformed();
-            overrides[address].insert(reason.get<std::string>());
+            despite[address].insert(reason.get<std::string>());
         }
     }
-    return overrides;
+    return despite;
 }
 
 Result<broker::FileTexts> file_texts_from_json(const Json& json) {

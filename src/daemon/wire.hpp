@@ -42,9 +42,9 @@ Json to_json(const PfSettings& settings);
 PfSettings pf_settings_from_json(const Json& json);
 Json to_json(const vfio::Support& support);
 vfio::Support support_from_json(const Json& json);
-// [{"function": "0000:01:10.0", "reasons": ["address"]}], as io.vfbroker Override.
-Json to_json(const broker::Overrides& overrides);
-Result<broker::Overrides> overrides_from_json(const Json& json);
+// [{"function": "0000:01:10.0", "reasons": ["address"]}], as io.vfbroker Despite.
+Json to_json(const broker::Despite& despite);
+Result<broker::Despite> despite_from_json(const Json& json);
 // [{"path": "vfbroker.toml", "text": "..."}], as io.vfbroker ConfigurationFile.
 Result<broker::FileTexts> file_texts_from_json(const Json& json);
 Json to_json(const broker::Survey& survey);

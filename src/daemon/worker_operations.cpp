@@ -148,7 +148,7 @@ Result<WorkerReply> resize_pf(const Context& c) {
     broker::ResizePfRequest request;
     VFB_TRY(request.pf, c.address("pf"));
     request.vfs = c.parameters.at("vfs").get<unsigned>();
-    VFB_TRY(request.overrides, overrides_from_json(c.parameters.at("overrides")));
+    VFB_TRY(request.despite, despite_from_json(c.parameters.at("despite")));
     VFB_CHECK(c.work.resize_pf(request));
     return WorkerReply{};
 }
@@ -216,19 +216,24 @@ Result<WorkerReply> open_groups(const Context& c) {
     return reply;
 }
 
+// Who has each of them open, in their order.
 Result<WorkerReply> holders(const Context& c) {
-    VFB_TRY(const auto address, c.address("address"));
-    VFB_TRY(const auto found, vfio::find_holders(c.root, address));
+    VFB_TRY(const auto addresses, c.addresses());
+    VFB_TRY(const auto found, vfio::find_holders(c.root, addresses));
     WorkerReply reply;
     reply.parameters["holders"] = Json::array();
-    for (const auto& holder : found)
-        reply.parameters["holders"].push_back({{"pid", holder.pid}, {"name", holder.name}});
+    for (const auto& of_one : found) {
+        Json list = Json::array();
+        for (const auto& holder : of_one)
+            list.push_back({{"pid", holder.pid}, {"name", holder.name}});
+        reply.parameters["holders"].push_back(std::move(list));
+    }
     return reply;
 }
 
-Result<WorkerReply> restore(const Context& c) {
+Result<WorkerReply> give_back_vf(const Context& c) {
     VFB_TRY(const auto address, c.address("address"));
-    VFB_CHECK(c.work.restore(address, binding_from_json(c.parameters.at("binding"))));
+    VFB_CHECK(c.work.give_back_vf(address, binding_from_json(c.parameters.at("binding"))));
     return WorkerReply{};
 }
 
@@ -266,7 +271,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 16> kOperations{{
     {"lend-netdev", lend_netdev},
     {"open-groups", open_groups},
     {"holders", holders},
-    {"restore", restore},
+    {"give-back-vf", give_back_vf},
     {"explain", explain},
     {"diagnose", diagnose},
 }};

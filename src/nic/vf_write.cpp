@@ -66,7 +66,7 @@ struct Task {
     VfAttributes all{};  // the state that is to be reached
     std::vector<Change> changes{};
     std::vector<std::string> unsupported{};
-    std::vector<Error> errors{};  // refusals: what was taken is put back
+    std::vector<Error> errors{};  // refusals: what was taken is restored
     std::optional<Result<WriteReport>> result{};
 
     // A default that the driver cannot set is what the VF has anyway.
@@ -194,7 +194,7 @@ void VfWrites::take_back() {
         if (sent && change->answer.errnum == 0) continue;
         task->errors.push_back(sent ? refusal(*change, link_, task->index, task->before)
                                     : sent.error());
-        task->errors.back().operation = "put back after this: " + task->errors.back().operation;
+        task->errors.back().operation = "restore after this: " + task->errors.back().operation;
     }
     for (auto& task : tasks_)
         if (!task.errors.empty()) task.result = std::unexpected(chain(std::move(task.errors)));

@@ -2,7 +2,7 @@
 """boot.py BUILD ROUNDS: from the start of vfbrokerd to its READY=1, with nothing there yet: the
 inventory read, the VFs of two NICs and an NVMe controller created, each bound, judged, reset, its
 attributes set and read back. Against boot_bench, which makes the same kernel calls bare. Both are
-timed from the start of the process; they alternate, and after each all is put back.
+timed from the start of the process; they alternate, and after each all is restored.
 Runs inside the emulated machine. Prints a line `NAME RATIO OURS FLOOR` (see table.py)."""
 import pathlib
 import statistics

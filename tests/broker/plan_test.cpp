@@ -166,7 +166,7 @@ TEST_F(PlanTest, NothingIsDoneUnderALease) {
 
 TEST_F(PlanTest, SlotsThatNoPoolHasGoBack) {
     const Plan made = plan(std::string(kConfig) + "vfs = \"0-1\"\n");
-    EXPECT_THAT(texts(made), ElementsAre("remove uplink/2: goes back to the host"));
+    EXPECT_THAT(texts(made), ElementsAre("remove uplink/2: is given back to the host"));
 }
 
 TEST_F(PlanTest, PfsThatAreNotNamedGoBackUnlessTheyHaveAnotherName) {
@@ -176,7 +176,7 @@ TEST_F(PlanTest, PfsThatAreNotNamedGoBackUnlessTheyHaveAnotherName) {
     known.created_vfs = true;
     remembered.push_back(known);
     EXPECT_THAT(texts(plan("")),
-                ElementsAre("remove uplink: goes back to the host, without its 3 VFs"));
+                ElementsAre("remove uplink: is given back to the host, without its 3 VFs"));
     seen["lan"] = seen["uplink"];
     std::string renamed = kConfig;
     while (renamed.find("uplink") != std::string::npos)

@@ -92,6 +92,21 @@ TEST_F(Complete, ValuesOfOptions) {
     EXPECT_THAT(values({"run", "net", "--", "qemu", ""}), IsEmpty());
 }
 
+TEST_F(Complete, FiltersAndColumns) {
+    EXPECT_THAT(values({"list", "--pool", ""}), Contains("net"));
+    EXPECT_THAT(values({"list", "--pf", ""}), ElementsAre("lan", "san"));
+    EXPECT_THAT(values({"list", "--state", "q"}), ElementsAre("quarantined"));
+    EXPECT_THAT(values({"list", "--driver", ""}), ElementsAre("igb", "vfio-pci"));
+    EXPECT_THAT(values({"list", "--class", "E"}), ElementsAre("Ethernet controller"));
+    EXPECT_THAT(values({"list", "--numa", ""}), ElementsAre("0"));
+    EXPECT_THAT(values({"list", "--columns", "N"}), ElementsAre("NETDEV", "NUMA"));
+    EXPECT_THAT(values({"pool", "--columns", "T"}), ElementsAre("TOTAL"));
+    EXPECT_THAT(values({"release", "--guest", ""}), ElementsAre("web"));
+    EXPECT_THAT(values({"log", "--lease", ""}), ElementsAre("7", "8"));
+    EXPECT_THAT(values({"log", "0000:01:10"}), Contains("0000:01:10.0"));
+    EXPECT_THAT(values({"help", ""}), ElementsAre("states", "columns"));
+}
+
 TEST_F(Complete, NothingWithoutADaemon) {
     const auto outcome = run_program({"__complete", "--socket", "/nowhere/socket", "show", "0000"});
     EXPECT_EQ(outcome.status, 0);

@@ -11,10 +11,10 @@
 namespace vfb::test {
 namespace {
 
-const std::vector<std::string> kCommands{"list",   "show",    "explain", "pool",   "lease",
-                                         "leases", "release", "run",     "attach", "detach",
-                                         "plan",   "apply",   "drain",   "resume", "resize",
-                                         "take",   "status",  "reload",  "doctor"};
+const std::vector<std::string> kCommands{
+    "list",   "show",   "explain", "pool",   "lease",  "leases", "release",
+    "run",    "attach", "detach",  "plan",   "apply",  "drain",  "resume",
+    "resize", "take",   "status",  "reload", "doctor", "log",    "help"};
 
 std::set<std::string> matches(const std::string& text, const char* pattern) {
     std::set<std::string> found;
@@ -35,6 +35,29 @@ TEST(Manual, HasEveryOptionAndNoOthers) {
     std::set<std::string> options = options_of({"--help"});
     for (const auto& command : kCommands) options.merge(options_of({command, "--help"}));
     EXPECT_EQ(matches(read_file(VFB_MANUAL), R"(\*(--[a-z][a-z-]*)\*)"), options);
+}
+
+// What has an answer has it as JSON as well: `run` becomes another program, `help` is for people.
+TEST(Manual, EveryCommandHasJson) {
+    for (const auto& command : kCommands) {
+        const bool without = command == "run" || command == "help";
+        EXPECT_EQ(options_of({command, "--help"}).contains("--json"), !without) << command;
+    }
+}
+
+// As the options that ask for it.
+TEST(Help, IsThatOfTheCommand) {
+    EXPECT_EQ(run_program({"help"}).out, run_program({"--help"}).out);
+    for (const auto& command : kCommands)
+        EXPECT_EQ(run_program({"help", command}).out, run_program({command, "--help"}).out);
+}
+
+TEST(Manual, HasEveryState) {
+    const auto states = matches(run_program({"help", "states"}).out, R"(\n  ([a-z-]+) )");
+    const auto manual = read_file(VFB_MANUAL);
+    for (const auto& state : states)
+        EXPECT_TRUE(manual.contains("*" + state + "*") || manual.contains("_" + state + "_"))
+            << state;
 }
 
 TEST(Manual, HasEveryCommand) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <gtest/gtest.h>
 
-#include <random>
+#include <array>
+#include <sstream>
 
 #include "client/functions.hpp"
+#include "output/addresses.hpp"
 #include "output/fields.hpp"
 #include "output/json.hpp"
+#include "output/plan_text.hpp"
 #include "output/table.hpp"
 
 namespace vfb::cli {
@@ -13,24 +16,133 @@ namespace {
 
 using proto::Json;
 
+constexpr Screen kPlain{};
+constexpr Screen kColoured{.coloured = true, .width = {}};
+
+Screen narrow(std::size_t width) {
+    return {.coloured = false, .width = width};
+}
+
 TEST(Table, AlignsCharactersNotBytes) {
-    Table table({"A", "LONG"});
+    constexpr std::array columns{Column{.name = "A"}, Column{.name = "LONG"}};
+    Table table(columns);
     table.row({{.text = "h\xc3\xa9"}, {.text = "1"}});
     table.row({{.text = "four"}, {}});
-    EXPECT_EQ(table.str(false), "A     LONG\nh\xc3\xa9    1\nfour  -\n");
+    EXPECT_EQ(table.str(kPlain), "A     LONG\nh\xc3\xa9    1\nfour  -\n");
 }
 
 TEST(Table, NothingSteersTheTerminal) {
-    Table table({"A"});
+    constexpr std::array columns{Column{.name = "A"}};
+    Table table(columns);
     table.row({{.text = "x\x1b[2J\ny\x7f"}});
-    EXPECT_EQ(table.str(true), "A\nx?[2J?y?\n");
+    EXPECT_EQ(table.str(kColoured), "A\nx?[2J?y?\n");
 }
 
 TEST(Table, ColourTakesNoRoom) {
-    Table table({"STATE", "X"});
+    constexpr std::array columns{Column{.name = "STATE"}, Column{.name = "X"}};
+    Table table(columns);
     table.row({{.text = "clean", .colour = Colour::green}, {.text = "1"}});
-    EXPECT_EQ(table.str(false), "STATE  X\nclean  1\n");
-    EXPECT_EQ(table.str(true), "STATE  X\n\x1b[32mclean\x1b[0m  1\n");
+    EXPECT_EQ(table.str(kPlain), "STATE  X\nclean  1\n");
+    EXPECT_EQ(table.str(kColoured), "STATE  X\n\x1b[32mclean\x1b[0m  1\n");
+}
+
+class FittingTable : public ::testing::Test {
+protected:
+    FittingTable() {
+        table.row({{.text = "key"}, {.text = "0"}, {.text = "more"}, {.text = "caf\xc3\xa9 noir"}});
+    }
+    static constexpr std::array kColumns{
+        Column{.name = "A"}, Column{.name = "ZERO", .leave_out = 1},
+        Column{.name = "MORE", .leave_out = 2}, Column{.name = "TEXT", .least = 5}};
+    Table table{kColumns};
+};
+
+TEST_F(FittingTable, IsWholeWhereThereIsRoom) {
+    const std::string whole = "A    ZERO  MORE  TEXT\nkey  0     more  caf\xc3\xa9 noir\n";
+    EXPECT_EQ(table.str(kPlain), whole);
+    EXPECT_EQ(table.str(narrow(26)), whole);
+}
+
+TEST_F(FittingTable, CutsFirst) {
+    EXPECT_EQ(table.str(narrow(25)),
+              "A    ZERO  MORE  TEXT\nkey  0     more  caf\xc3\xa9 no\u2026\n");
+    EXPECT_EQ(table.str(narrow(22)), "A    ZERO  MORE  TEXT\nkey  0     more  caf\xc3\xa9\u2026\n");
+}
+
+TEST_F(FittingTable, ThenLeavesOutWhatSaysNothing) {
+    EXPECT_EQ(table.str(narrow(21)), "A    MORE  TEXT\nkey  more  caf\xc3\xa9 noir\n");
+    EXPECT_EQ(table.str(narrow(15)), "A    TEXT\nkey  caf\xc3\xa9 noir\n");
+    // No more can be done.
+    EXPECT_EQ(table.str(narrow(1)), "A    TEXT\nkey  caf\xc3\xa9\u2026\n");
+}
+
+TEST_F(FittingTable, ShowsWhatIsChosen) {
+    ASSERT_TRUE(table.choose({"text", "A"}));
+    EXPECT_EQ(table.str(kPlain), "TEXT       A\ncaf\xc3\xa9 noir  key\n");
+    const auto wrong = table.choose({"A", "NOTHING"});
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().message(), "cannot choose columns: there is no column NOTHING");
+    EXPECT_EQ(wrong.error().hint, "vfbroker help columns");
+}
+
+// On 80 columns with the longest that is to be expected in those that are never cut.
+TEST(Tables, Fit80Columns) {
+    for (const auto& kind : table_kinds()) {
+        Table table(kind.columns);
+        std::vector<Cell> cells;
+        for (const auto& column : kind.columns) {
+            const std::string text =
+                column.name == "ADDRESS" || column.name == "FUNCTION" ? "0000:01:10.0"
+                : column.name == "STATE"                              ? "quarantined"
+                : column.name == "ROLE"                               ? "PF 256/256"
+                : column.name == "SINCE" || column.name == "TIME"     ? "2026-01-01T00:00:00Z"
+                : column.name == "EVENT"                              ? "transferred"
+                : column.name == "POOL"                               ? "storage"
+                : column.least != 0                                   ? std::string(60, 'x')
+                                                                      : "1024";
+            cells.push_back({.text = text});
+        }
+        table.row(cells);
+        std::istringstream lines(table.str(narrow(80)));
+        for (std::string line; std::getline(lines, line);) {
+            std::erase_if(line, [](char byte) { return (byte & 0xC0) == 0x80; });
+            EXPECT_LE(line.size(), 80u) << kind.name << ": " << line;
+        }
+    }
+}
+
+TEST(Tables, EveryColumnIsExplained) {
+    for (const auto& kind : table_kinds())
+        for (const auto& column : kind.columns)
+            EXPECT_TRUE(column.text.ends_with('.')) << kind.name << ' ' << column.name;
+    EXPECT_TRUE(columns_of("nothing").empty());
+}
+
+TEST(Addresses, InRows) {
+    const auto ranges = [](std::vector<Json> list) { return address_ranges(list); };
+    EXPECT_EQ(ranges({}), "");
+    EXPECT_EQ(ranges({"0000:01:10.0", "0000:01:10.2"}), "0000:01:10.0 0000:01:10.2");
+    EXPECT_EQ(ranges({"0000:01:10.0", "0000:01:10.2", "0000:01:10.4", "0000:01:11.0"}),
+              "0000:01:10.0-0000:01:10.4 (3, every 2nd) 0000:01:11.0");
+    EXPECT_EQ(ranges({"0000:01:1f.6", "0000:01:1f.7", "0000:02:00.0", "0000:02:00.1"}),
+              "0000:01:1f.6-0000:02:00.1 (4)");
+    EXPECT_EQ(ranges({"0000:01:10.4", "0000:01:10.2", "0000:01:10.0", "x", 1}),
+              "0000:01:10.4 0000:01:10.2 0000:01:10.0 x ");
+}
+
+TEST(Addresses, AreOneOnlyAsTheDaemonWritesThem) {
+    EXPECT_TRUE(is_address("0000:01:10.0"));
+    EXPECT_TRUE(is_address("10000:e1:00.0"));
+    for (const char* wrong : {"", "01:10.0", "0000:01:10.0 ", "0000:0A:10.0", "0000:01:10.8x"})
+        EXPECT_FALSE(is_address(wrong)) << wrong;
+}
+
+TEST(Progress, SaysWhatIsNotDoneYet) {
+    const auto json = Json::parse(R"({"done":9,"total":12,"physicalFunctions":[
+        {"name":"uplink","clean":4,"total":6},{"name":"san","clean":4,"total":4},
+        {"name":"lan","clean":1,"total":2}]})");
+    EXPECT_EQ(progress_text(json), "uplink: 4 of 6 VFs clean; lan: 1 of 2 VFs clean");
+    EXPECT_EQ(progress_text({{"done", 9}, {"total", 12}}), "9 of 12 functions ready");
 }
 
 TEST(Indent, IsWhatTheLibraryPrints) {

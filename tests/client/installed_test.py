@@ -89,7 +89,7 @@ class Installed(unittest.TestCase):
             status, said, err, calls = self.example(self.lease, pool)
             self.assertEqual((status, err), (0, ""))
             self.check_lease(said)
-            self.assertEqual(said[4:], [event, "given back"])
+            self.assertEqual(said[4:], [event, "released"])
             self.assertEqual(calls, ["Lease", "WatchLeases", "Release"])
 
     def test_c_what_others_end_is_not_given_back(self):
@@ -109,14 +109,14 @@ class Installed(unittest.TestCase):
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(said[0], "started")
         self.check_lease(said[1:])
-        self.assertEqual(said[5:], ["wanted: pf:uplink is drained", "given back"])
+        self.assertEqual(said[5:], ["wanted: pf:uplink is drained", "released"])
         self.assertEqual(calls, ["Lease", "WatchLeases", "Release"])
 
     def test_cpp_told_to_end(self):
         status, said, err, calls = self.example(self.event_loop, "net", end=True)
         self.assertEqual((status, err), (0, ""))
         self.check_lease(said[1:])
-        self.assertEqual(said[5:], ["given back"])
+        self.assertEqual(said[5:], ["released"])
         # The call over the other connection may come after it, or be too late.
         self.assertIn("Release", calls)
 

@@ -39,7 +39,7 @@ TEST(AddDifferences, GuestAndProcessAreToldToTheLeasesUserAndRoot) {
 
     broker::PfPlan pf;
     pf.name = "uplink";
-    pf.later = {"uplink/0: goes back to the host when " + in_full + " ends"};
+    pf.later = {"uplink/0: is given back to the host when " + in_full + " ends"};
     pf.blocked = {
         fail(Code::busy, "change the number of VFs", "uplink", in_full + " holds it").error()};
     broker::Plan plan;
@@ -51,12 +51,12 @@ TEST(AddDifferences, GuestAndProcessAreToldToTheLeasesUserAndRoot) {
     };
     const std::string all =
         "cannot change the number of VFs: lease 1 (guest web, pid 11) holds it\n"
-        "uplink/0: goes back to the host when lease 1 (guest web, pid 11) ends";
+        "uplink/0: is given back to the host when lease 1 (guest web, pid 11) ends";
     EXPECT_EQ(told_to(kRoot), all);
     EXPECT_EQ(told_to(kUser), all);
     EXPECT_EQ(told_to(kOther),
               "cannot change the number of VFs: lease 1 holds it\n"
-              "uplink/0: goes back to the host when lease 1 ends");
+              "uplink/0: is given back to the host when lease 1 ends");
 }
 
 }  // namespace

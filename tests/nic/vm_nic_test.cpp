@@ -216,7 +216,7 @@ TEST_F(Igb, WritesManyAndLosesNoneToTheRefusalOfAnother) {
     ASSERT_EQ(results->size(), 6U);
     EXPECT_EQ((*results)[0]->actual, requests[0].wanted);
     EXPECT_EQ((*results)[1].error().code, Code::unsupported);
-    EXPECT_EQ(read(1), igb_fresh()) << "what it took of this VF is put back";
+    EXPECT_EQ(read(1), igb_fresh()) << "what it took of this VF is restored";
     EXPECT_EQ((*results)[2].error().code, Code::invalid);
     EXPECT_EQ(read(2), igb_fresh());
     EXPECT_EQ((*results)[3]->actual, requests[3].wanted);

@@ -131,7 +131,7 @@ class Uses(Explained):
     """VFs that are in no pool, and uses of the host."""
 
     def setUp(self):
-        # What an earlier daemon remembers, it would put back.
+        # What an earlier daemon remembers, it would restore.
         shutil.rmtree("/run/vfbroker", ignore_errors=True)
 
     def test_vf_of_the_host(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The main job, end to end: a VMM without privileges gets a VF, its guest talks over it, and when
 it is killed the VF comes back clean and goes to the next."""
+import json
 import os
 import pathlib
 import re
@@ -9,7 +10,7 @@ import time
 import unittest
 
 import machine
-from machine import ALICE, BOB, EVE, IOMMUFD, PF, Guest, run, vfbroker, vfbroker_json, wait_for
+from machine import ALICE, BOB, EVE, IOMMUFD, PF, Guest, Peer, run, vfbroker, vfbroker_json, wait_for
 
 MAC = "02:00:00:00:00:a1"
 
@@ -121,11 +122,49 @@ class MainJob(machine.Test):
         self.assertIn("cannot lease from pool guests: user 2003 is not among", refused.stderr)
         self.assertIn("hint: an administrator can add the user at /etc/vfbroker/vfbroker.toml:6",
                       refused.stderr)
+        self.assertRegex(self.daemon.log(), rf"denied to uid {EVE} \(vfbroker, pid \d+\): cannot lease")
         lease = vfbroker_json("lease", "guests", uid=ALICE)["lease"]
         vfbroker("release", lease["id"], uid=BOB, status=4)
         self.assertEqual(vfbroker_json("leases", uid=BOB)["leases"], [])
         vfbroker("release", lease["id"], uid=ALICE)
         vfbroker("release", lease["id"], uid=ALICE, status=4)
+
+    def test_release_of_what_is_held_says_by_whom(self):
+        peer = Peer(ALICE)
+        lease = peer.lease()
+        address = lease["functions"][0]["address"]
+        here = rf"pid {os.getpid()} \(python3[^)]*\)"
+        told = vfbroker("release", lease["id"])
+        self.assertRegex(told.stderr, f"lease {lease['id']} has ended, but {address} is still open "
+                                      f"in {here}")
+        self.assertEqual(told.stdout, "")
+        other = Peer()
+
+        def state():
+            functions = other.call("List", managed=True)["parameters"]["functions"]
+            return next(f["state"] for f in functions if f["address"] == address)
+        wait_for("it is dirty", lambda: state() == "dirty")
+        # It is looked at again every second, and that is no news.
+        states = set()
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            states.add(state())
+        self.assertEqual(states, {"dirty"})
+        said = [line for line in self.daemon.log().splitlines()
+                if address in line and re.search(here, line)]
+        released = [line for line in said if line.startswith(f"lease {lease['id']} ended: released")]
+        self.assertEqual(len(released), 1, said)
+        self.assertEqual(len(said), 2, said)
+        peer.close()
+        other.close()
+        self.wait_for_clean(self.vfs)
+        # What nobody holds needs no words.
+        lease = vfbroker_json("lease", "guests:2", "--guest", "web", uid=ALICE)["lease"]
+        self.assertEqual(len(lease["functions"]), 2)
+        done = vfbroker("release", "--guest", "web", "--json", uid=ALICE)
+        self.assertEqual(json.loads(done.stdout), {"leases": [{"lease": lease["id"], "held": []}]})
+        self.assertEqual(done.stderr, "")
+        self.wait_for_clean(self.vfs)
 
     def test_command_of_run_gets_these_descriptors_and_no_others(self):
         script = 'ls -l /proc/self/fd; grep "Max locked" /proc/self/limits; echo "$@"'

@@ -235,15 +235,15 @@ class LeaseEvents(machine.Test):
             self.assertRegex(line, rf"^descriptor \d+: {role}( of 0000:01:1\S+)?$")
         return program, said[-1].split()[-1]
 
-    def check_given_back(self, program, event):
+    def check_released(self, program, event):
         said, _ = program.communicate(timeout=machine.LONG)
-        self.assertEqual(said, f"{event}\ngiven back\n")
+        self.assertEqual(said, f"{event}\nreleased\n")
         self.assertEqual(program.returncode, 0)
 
     def test_what_the_owner_hears(self):
         program, _ = self.start_example()
         machine.vfbroker("drain", "guests")
-        self.check_given_back(program, "wanted: pool:guests is drained")
+        self.check_released(program, "wanted: pool:guests is drained")
         machine.vfbroker("resume", "guests")
         self.wait_for_clean(self.vfs)
 
@@ -251,7 +251,7 @@ class LeaseEvents(machine.Test):
         if IOMMUFD:
             program, address = self.start_example()
             self.remove_vfs()
-            self.check_given_back(program, f"wanted: the kernel is taking {address} away, and waits "
+            self.check_released(program, f"wanted: the kernel is taking {address} away, and waits "
                                            "until it is closed")
             machine.vfbroker("reload")
             self.wait_for_clean(self.vfs)

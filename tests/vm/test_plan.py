@@ -30,6 +30,20 @@ def texts(of):
 
 
 class PlanAndApply(machine.Test):
+    def test_how_far_it_is_is_told_of_each_pf(self):
+        self.wait_for_clean(4)
+        self.daemon.configure(machine.CONFIG.format(vfs=6))
+        peer = machine.Peer()
+        peer.send("io.vfbroker.Apply", more=True)
+        told = []
+        while (reply := peer.receive()).get("continues"):
+            told += [(pf["name"], pf["clean"], pf["total"])
+                     for pf in reply["parameters"]["physicalFunctions"]]
+        self.assertEqual(told[0], ("uplink", 0, 6), told)
+        self.assertEqual(told[-1], ("uplink", 6, 6), told)
+        self.assertEqual(told, sorted(told))
+        peer.close()
+
     def test_nothing_to_do(self):
         self.wait_for_clean(4)
         shown = vfbroker("plan")

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The units as they are installed, under a real systemd (./dev vm --systemd)."""
+import grp
 import json
 import os
 import pathlib
 import re
 import signal
+import subprocess
 import unittest
 
 import machine
-from machine import ALICE, Peer, run, vfbroker, vfbroker_json, wait_for
+from machine import ALICE, EVE, Peer, run, vfbroker, vfbroker_json, wait_for
 
 
 class Units(unittest.TestCase):
@@ -58,6 +60,74 @@ class Units(unittest.TestCase):
         vfbroker("release", lease["id"], uid=ALICE)
         self.assertEqual(node.stat().st_uid, 0)
         self.wait_for_clean(4)
+
+    def entries(self, *matches):
+        """What journalctl finds, as it has it."""
+        # Until journald has taken what was sent to it before.
+        run("journalctl", "--sync")
+        out = run("journalctl", "--no-pager", "-o", "json", *matches).stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_3_the_journal_says_who_had_what(self):
+        lease = vfbroker_json("lease", "guests", "--guest", "web", uid=ALICE)["lease"]
+        address = lease["functions"][0]["address"]
+        vfbroker("release", "--guest", "web", uid=ALICE)
+        self.wait_for_clean(4)
+        of_it = f"VFBROKER_LEASE={lease['id']}"
+        granted, = self.entries(of_it, "VFBROKER_EVENT=granted")
+        for field, value in (("_SYSTEMD_UNIT", "vfbrokerd.service"), ("PRIORITY", "6"),
+                             ("VFBROKER_FUNCTION", address), ("VFBROKER_PF", "uplink"),
+                             ("VFBROKER_POOL", "guests"), ("VFBROKER_GUEST", "web"),
+                             ("VFBROKER_UID", str(ALICE)), ("VFBROKER_COMMAND", "vfbroker"),
+                             ("VFBROKER_OWNER_UID", str(ALICE))):
+            self.assertEqual(granted[field], value, granted)
+        self.assertIn(f"lease {lease['id']}: {address} of pool guests to guest web",
+                      granted["MESSAGE"])
+        # No path of the machine that it was built on.
+        self.assertNotIn("CODE_FILE", granted)
+        released, = self.entries(of_it, "VFBROKER_EVENT=released")
+        self.assertEqual(released["VFBROKER_UID"], str(ALICE))
+
+        shown = vfbroker_json("log", address, "--guest", "web", "--since", "today")["events"]
+        self.assertEqual([event["event"] for event in shown],
+                         ["granted", "transferred", "released"])
+        self.assertEqual({event["lease"] for event in shown}, {lease["id"]})
+        last = vfbroker("log", address, "--lease", lease["id"], "-n", "1").stdout
+        self.assertRegex(last, rf"^TIME .*\n.*Z  released +{lease['id']} +{address} +guests +web +alice")
+        self.assertEqual(vfbroker_json("log", "--since", "@9999999999")["events"], [])
+
+    def test_3_the_journal_says_what_was_denied_and_applied(self):
+        vfbroker("lease", "guests", uid=EVE, status=3)
+        denied = self.entries(f"VFBROKER_UID={EVE}", "VFBROKER_EVENT=denied")
+        self.assertEqual(len(denied), 1, denied)
+        self.assertEqual(denied[0]["VFBROKER_POOL"], "guests")
+        self.assertRegex(denied[0]["MESSAGE"], rf"^denied to uid {EVE} \(vfbroker, pid \d+\): "
+                                               "cannot lease from pool guests")
+        vfbroker("apply", "--yes")
+        applied, = self.entries("VFBROKER_EVENT=applied")
+        self.assertEqual((applied["VFBROKER_UID"], applied["VFBROKER_COMMAND"]), ("0", "vfbroker"))
+        self.wait_for_clean(4)
+        run("journalctl", "--update-catalog")
+        explained = run("journalctl", "--no-pager", "--catalog", f"VFBROKER_UID={EVE}").stdout
+        self.assertIn("Subject: A request was denied", explained)
+        self.assertIn(f"User {EVE} asked for what it may not have", explained)
+
+    def test_3_the_log_is_roots_to_write_and_its_readers_to_read(self):
+        forged = "MESSAGE=forged\nVFBROKER_EVENT=granted\nVFBROKER_FUNCTION=0000:01:10.0\n"
+        subprocess.run(["logger", "--journald"], input=forged, text=True, check=True,
+                       **machine.as_user(EVE))
+        self.assertEqual(len(self.entries("MESSAGE=forged")), 1)
+        self.assertNotIn("forged", vfbroker("log", "--json").stdout)
+        refused = vfbroker("log", uid=EVE, status=3)
+        self.assertIn("cannot read the journal: this user may not", refused.stderr)
+        self.assertIn("hint: sudo vfbroker log, or as a member of the group systemd-journal",
+                      refused.stderr)
+        # As systemd does at boot, where the machine of the tests leaves it out.
+        run("systemd-tmpfiles", "--create", "--prefix", "/run/log/journal")
+        readers = grp.getgrnam("systemd-journal").gr_gid
+        done = subprocess.run(["vfbroker", "log", "-n", "1"], capture_output=True, text=True,
+                              check=True, user=EVE, group=EVE, extra_groups=[readers])
+        self.assertEqual(len(done.stdout.splitlines()), 2, done)
 
     def test_3_holders_of_other_users_are_named(self):
         peer = Peer(ALICE)

@@ -57,9 +57,12 @@ std::string indent(std::string_view text) {
     return out;
 }
 
+std::string json_text(const proto::Json& value) {
+    return indent(value.dump(-1, ' ', false, proto::Json::error_handler_t::replace));
+}
+
 std::string error_json(const Error& error) {
-    const proto::Json object = {{"error", proto::to_json(error)}};
-    return indent(object.dump(-1, ' ', false, proto::Json::error_handler_t::replace));
+    return json_text({{"error", proto::to_json(error)}});
 }
 
 }  // namespace vfb::cli

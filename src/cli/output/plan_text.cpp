@@ -128,6 +128,20 @@ std::string plan_text(const proto::Json& plan, bool coloured) {
     return out + "\n";
 }
 
+std::string progress_text(const proto::Json& progress) {
+    std::string out;
+    for (const auto& pf : elements(progress, "physicalFunctions")) {
+        if (member(pf, "clean") == member(pf, "total")) continue;
+        out += fmt::format("{}{}: {} of {} VFs clean", out.empty() ? "" : "; ", text(pf, "name"),
+                           number(pf, "clean"), number(pf, "total"));
+    }
+    if (out.empty())
+        out = fmt::format("{} of {} functions ready", number(progress, "done"),
+                          number(progress, "total"));
+    make_printable(out);
+    return out;
+}
+
 bool has_changes(const proto::Json& plan) {
     if (!elements(plan, "pools").empty()) return true;
     for (const auto& pf : elements(plan, "physicalFunctions"))

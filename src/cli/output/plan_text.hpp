@@ -13,6 +13,8 @@ namespace vfb::cli {
 // is in the way,
 // `>` what is done later; then one line of sums. What is said of VFs in a row is said once.
 std::string plan_text(const proto::Json& plan, bool coloured);
+// How far apply is: `uplink: 4 of 6 VFs clean`, of PFs that are not done yet; of all when they are.
+std::string progress_text(const proto::Json& progress);
 // Whether it has anything that would change, or would but for what is in the way.
 bool has_changes(const proto::Json& plan);
 // Whether something is in the way.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The OCI hooks that the specifications name: createRuntime leases, before the container's process
-// begins; poststop gives back.
+// begins; poststop releases.
 //
 // A lease is that of the container's first process and ends with it, whatever becomes of the
 // runtime, of its monitor and of the hooks.

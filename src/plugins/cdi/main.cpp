@@ -119,7 +119,7 @@ int run(int argc, char** argv) {
     leasing->add_option("--backend", options.wanted.backend, "iommufd or group")->required();
     leasing->add_option("--function", options.wanted.function, "This one; default: any");
     leasing->add_option("--node", options.wanted.nodes, "That the container is given for it");
-    auto* releasing = app.add_subcommand("release", "OCI hook poststop: give back");
+    auto* releasing = app.add_subcommand("release", "OCI hook poststop: release");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

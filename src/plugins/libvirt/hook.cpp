@@ -58,7 +58,7 @@ Result<> prepare(const Surroundings& around, const Domain& domain) {
     if (requests.empty()) return {};
     VFB_TRY(const pid_t pid, find_libvirt(around.root.proc(), around.caller));
     VFB_TRY(const auto libvirt, identify_process(around.root.proc(), pid));
-    // This connection's until all are there: whatever ends it here gives all of them back.
+    // This connection's until all are there: whatever ends it here releases all of them.
     std::vector<client::Lease> taken;
     for (const auto& request : requests) {
         VFB_TRY(auto lease, client::lease_when_clean(client, request, kCleaningTime, kCallTimeout));

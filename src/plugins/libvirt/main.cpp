@@ -21,7 +21,7 @@ constexpr int kRefused = 1;
 constexpr int kUsage = 2;
 constexpr const char* kHelp =
     "Usage: vfbroker-libvirt-hook DOMAIN OPERATION SUB-OPERATION EXTRA <XML\n"
-    "libvirt's hook for QEMU domains: leases their functions from vfbrokerd, and gives them back.\n"
+    "libvirt's hook for QEMU domains: leases their functions from vfbrokerd, and releases them.\n"
     "libvirt calls it: ln -s /usr/sbin/vfbroker-libvirt-hook /etc/libvirt/hooks/qemu.d/vfbroker\n"
     "See vfbroker-libvirt-hook(8).\n";
 

@@ -14,7 +14,7 @@ description:
   - Writes a file of the configuration of C(vfbrokerd), and brings the machine to what the configuration says.
   - The daemon checks the new text and plans with it before the file is touched. A text that is malformed is refused with line
     and column. When a lease or a use of the host is in the way, the task fails and names it. Nothing is changed in both cases.
-  - When applying fails, the file that was there before is put back and applied again.
+  - When applying fails, the file that was there before is restored and applied again.
   - What other programs have changed on VFs of pools is set right, also when the file is as it should be; that counts as a change.
 options:
   path:
@@ -30,7 +30,7 @@ options:
   state:
     description:
       - C(present) has the file with that text and applies the configuration.
-      - C(absent) has no such file and applies the configuration without it. What no file names goes back to the host.
+      - C(absent) has no such file and applies the configuration without it. What no file names is given back to the host.
     type: str
     choices: [present, absent]
     default: present

@@ -26,7 +26,7 @@
 //   memlock_max = "4GiB"     # or a number of bytes, or "unlimited"; the machine's memory if absent
 //   tenant_may_set = ["mac", "vlan", "qos", "vlan_protocol", "max_tx_rate"]
 //   max_functions_per_user = 0 # 0: no quota
-//   drift = "report"         # repair: set back what another program changed on an idle VF
+//   drift = "report"         # repair: restore what another program changed on an idle VF
 //   reset = "required"       # if-available: lend functions that cannot be reset, too
 //   msix_vectors = 16        # interrupts of each VF
 //

@@ -29,7 +29,7 @@ namespace vfb::broker {
 
 // Uses of the host that an operator set aside by naming them: their kinds (Use::kind, and `up` for
 // an interface that is up) by function.
-using Overrides = std::map<pci::Address, std::set<std::string>>;
+using Despite = std::map<pci::Address, std::set<std::string>>;
 
 struct PreparePfRequest {
     pci::Address pf;
@@ -53,7 +53,7 @@ struct PreparedPf {
     bool created = false;                // whether this call created them
 };
 
-// A PF goes back to the host as it was found.
+// A PF is given back to the host as it was found.
 struct GiveBackRequest {
     pci::Address pf;
     bool remove_vfs = false;           // they were created by us
@@ -73,7 +73,7 @@ struct ScrubRequest {
     nic::VfAttributes attributes;          // what it has when nothing else is asked for
     std::optional<vfio::Backend> backend;  // to reset it by; absent: what the kernel has
     bool reset_required = true;
-    std::set<std::string> despite;         // Overrides of this function
+    std::set<std::string> despite;         // Despite of this function
     std::optional<unsigned> msix_vectors;  // absent: as the driver has it
     bool reclaim = false;  // what uses it by its kernel driver is left of its last lease: it goes
 };
@@ -88,7 +88,7 @@ struct ScrubReport {
 struct ResizePfRequest {
     pci::Address pf;
     unsigned vfs = 0;
-    Overrides overrides;
+    Despite despite;
 };
 
 // A PF as a plan needs to know it.
@@ -145,8 +145,8 @@ public:
     // had when one of both cannot be had.
     Result<std::string> lend_netdev(const pci::Address& pf, const pci::Address& vf);
 
-    // Puts the driver back that was found.
-    Result<> restore(const pci::Address& vf, const pci::Binding& original);
+    // Gives the VF back to the host: restores the driver that was found.
+    Result<> give_back_vf(const pci::Address& vf, const pci::Binding& original);
 
     // Undoes prepare_pf() and every binding. Code::busy, and nothing is done, when a process holds
     // one of the VFs or the host uses one. A netdev that somebody uses meanwhile (an address, a
@@ -223,7 +223,7 @@ private:
                                               const nic::MacAddress& mac) const;
     // Refuses if a process has one of the VFs open, or the host uses one.
     Result<> refuse_held(const std::vector<pci::Address>& vfs, const std::string& operation,
-                         const Overrides& overrides = {}) const;
+                         const Despite& despite = {}) const;
     Result<> recreate_vfs(const GiveBackRequest& request);
     Result<> set_down_unused(const pci::Address& pf);
     Result<> give_back_vf(const pci::Address& pf, const std::vector<pci::Address>& vfs,

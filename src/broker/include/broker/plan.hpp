@@ -45,7 +45,7 @@ struct Seen {
 };
 
 // Takes out the uses that the operator set aside; what has a VF open by VFIO stays.
-void set_aside(std::map<std::string, Seen>& seen, const Overrides& overrides);
+void set_aside(std::map<std::string, Seen>& seen, const Despite& despite);
 
 // `wanted` against what was `seen` of its PFs (by name), the slots, leases and policy of `broker`,
 // and the PFs that were touched before (`remembered`).

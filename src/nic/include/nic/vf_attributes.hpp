@@ -147,13 +147,13 @@ public:
     // read-back until it agrees or `timeout` passes (some drivers apply a MAC late). An attribute
     // at its default that the driver does not support is no failure; one that was asked to be
     // anything else is Code::unsupported and names it. When one is refused, those that were taken
-    // are put back to what they were, and the error says so if that fails. An attribute that the
+    // are restored to what they were, and the error says so if that fails. An attribute that the
     // driver does not report counts as written when the kernel acknowledged it. Code::timeout:
-    // acknowledged, but the read-back never agreed; nothing is put back then.
+    // acknowledged, but the read-back never agreed; nothing is restored then.
     Result<WriteReport> write(int ifindex, unsigned index, const VfAttributes& wanted,
                               std::chrono::milliseconds timeout);
     // The same for several VFs of one PF, each with attributes of its own: few sends for all, and
-    // the read-back of all in one. What is refused for one VF is put back on that one and is no
+    // the read-back of all in one. What is refused for one VF is restored on that one and is no
     // matter to the others: an answer for each, in order. The Error instead of the list: the netdev
     // is gone, or the kernel's answers are unknown.
     Result<std::vector<Result<WriteReport>>> write_many(int ifindex,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "overrides.hpp"
+#include "despite.hpp"
 
 #include <sstream>
 
 namespace vfb::cli {
 
-void add_overrides_option(CLI::App& app, std::vector<std::string>& values) {
+void add_despite_option(CLI::App& app, std::vector<std::string>& values) {
     app.add_option("--despite", values,
                    "Remove FUNCTION though the host uses it for REASON (see show); logged")
         ->type_name("FUNCTION=REASON,...")
@@ -27,7 +27,7 @@ Result<proto::Json> reasons_json(const std::string& text) {
                 "vfbroker show FUNCTION lists them, for example address,route");
 }
 
-Result<proto::Json> overrides_json(const std::vector<std::string>& values) {
+Result<proto::Json> despite_json(const std::vector<std::string>& values) {
     proto::Json list = proto::Json::array();
     for (const auto& value : values) {
         const auto equals = value.find('=');

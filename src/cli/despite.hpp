@@ -12,9 +12,9 @@
 
 namespace vfb::cli {
 
-void add_overrides_option(CLI::App& app, std::vector<std::string>& values);
-// As io.vfbroker []Override. Code::invalid says how it is written.
-Result<proto::Json> overrides_json(const std::vector<std::string>& values);
+void add_despite_option(CLI::App& app, std::vector<std::string>& values);
+// As io.vfbroker []Despite. Code::invalid says how it is written.
+Result<proto::Json> despite_json(const std::vector<std::string>& values);
 // The words between commas; Code::invalid when one is empty.
 Result<proto::Json> reasons_json(const std::string& text);
 
