@@ -50,7 +50,7 @@ build() {
         cp "$folder/log" "$vfb_repo/build/package/$suite.log"
         die "dpkg-buildpackage failed" "build/package/$suite.log has all of it"
     }
-    if grep -E 'warning:' "$folder/log" >&2; then die "the compiler warns" "see above"; fi
+    if grep -E '^[^ ]+:[0-9]+:[0-9]+: warning: ' "$folder/log" >&2; then die "the compiler warns" "see above"; fi
 }
 
 mkdir -p "$vfb_repo/build/package"
