@@ -164,7 +164,7 @@ constexpr std::array kArguments{
     Argument{.command = "", .name = "TOPIC", .source = topics},
     Argument{.command = "", .name = "--function", .source = functions},
     Argument{.command = "", .name = "--guest", .source = guests},
-    Argument{.command = "", .name = "--lease", .source = leases},
+    Argument{.command = "", .name = "--lease", .source = lease_ids},
     Argument{.command = "", .name = "--pool", .source = pools},
     Argument{.command = "", .name = "--pf", .source = pfs},
     Argument{.command = "", .name = "--state", .source = states},

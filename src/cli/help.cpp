@@ -51,10 +51,9 @@ std::string columns_text() {
         for (const auto& column : table.columns) out += entry(column.name, column.text, 20);
     }
     out +=
-        "\nWhere nothing is known, and where there is nothing, a column has `-`. On a terminal "
-        "that\n"
-        "is too narrow columns are left out, those first that say nothing, or cut; --wide shows "
-        "all.\n";
+        "\nWhere nothing is known, and where there is nothing, a column has `-`. On a terminal\n"
+        "that is too narrow columns are left out, those first that say nothing, or cut;\n"
+        "--wide shows all.\n";
     return out;
 }
 
