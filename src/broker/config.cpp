@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <tuple>
 
-#include "base/sys_root.hpp"
+#include "config_files.hpp"
 #include "config_parse.hpp"
 #include "config_text.hpp"
 
@@ -44,10 +44,23 @@ void merge(std::vector<T>& list, std::string_view kind, Problems& problems) {
     }
 }
 
+// Whatever the machine has. A slot may have several functions, and functions of one card one MAC
+// address.
+bool mean_the_same(const PfSelector& a, const PfSelector& b) {
+    if (a.empty() || b.empty()) return false;
+    const auto both = [](const auto& one, const auto& other) { return one && one == other; };
+    const auto differ = [](const auto& one, const auto& other) {
+        return one && other && one != other;
+    };
+    if (both(a.address, b.address)) return true;
+    const bool apart = differ(a.address, b.address) || differ(a.slot, b.slot);
+    return a == b || (both(a.mac, b.mac) && !apart);
+}
+
 void check_pfs(const Config& config, Problems& problems) {
     for (auto one = config.pfs.begin(); one != config.pfs.end(); ++one)
         for (auto other = one + 1; other != config.pfs.end(); ++other)
-            if (one->selector == other->selector && !one->selector.empty())
+            if (mean_the_same(one->selector, other->selector))
                 problems.push_back(
                     {other->location,
                      fmt::format("[pf.{}] and [pf.{}] ({}) select the same PF: {}", other->name,
@@ -116,13 +129,8 @@ Error to_error(const Problem& problem) {
             .cause = nullptr};
 }
 
-// In the order in which one reads the files; the first is the error, the others its causes.
-Error to_error(Problems problems, const std::vector<std::string>& files) {
-    const auto place = [&](const Problem& problem) {
-        return std::tuple(std::ranges::find(files, problem.where.file) - files.begin(),
-                          problem.where.line, problem.where.column);
-    };
-    std::ranges::stable_sort(problems, {}, place);
+// The first is the error, the others its causes.
+Error to_error(Problems problems) {
     if (problems.size() > kMostProblems) problems.resize(kMostProblems);
     auto error = to_error(problems.back());
     for (problems.pop_back(); !problems.empty(); problems.pop_back()) {
@@ -133,7 +141,8 @@ Error to_error(Problems problems, const std::vector<std::string>& files) {
     return error;
 }
 
-Result<Config> finish(Config config, Problems problems) {
+ConfigCheck finish(ConfigCheck check) {
+    auto& [config, problems] = check;
     merge(config.pfs, "pf", problems);
     merge(config.pools, "pool", problems);
     // What is wrong in one table would make others look wrong: "all VFs" of a pool whose indexes
@@ -143,28 +152,30 @@ Result<Config> finish(Config config, Problems problems) {
         for (const auto& pool : config.pools) check_pool(config, pool, problems);
         check_overlaps(config, problems);
     }
-    if (!problems.empty()) return std::unexpected(to_error(std::move(problems), config.files));
-    return config;
+    std::ranges::stable_sort(problems, {}, [](const Problem& problem) {
+        return std::tuple(problem.where.file, problem.where.line, problem.where.column);
+    });
+    return check;
 }
 
-bool is_config_file(std::string_view name) {
-    return name.ends_with(".toml") && !name.starts_with('.');
+Result<Config> without_problems(ConfigCheck check) {
+    if (!check.problems.empty()) return std::unexpected(to_error(std::move(check.problems)));
+    return std::move(check.config);
 }
 
-using NamedTexts = std::map<std::string, std::string>;
+ConfigCheck check_texts(ConfigTexts texts, const AccountResolver& accounts, Problems problems) {
+    ConfigCheck check{.config = {}, .problems = std::move(problems)};
+    for (const auto& [file, text] : texts)
+        parse_file(text, file, accounts, check.config, check.problems);
+    check.config.files = std::move(texts);
+    // Looked up here, since it may take a while. Where that fails, root alone administers.
+    check.config.administrators = accounts.gid_of(kAdministrators).value_or(std::nullopt);
+    return finish(std::move(check));
+}
 
-// All files of the directory, in order of their names.
-Result<NamedTexts> read_files(const std::string& directory) {
-    NamedTexts files;
-    const auto dir = Dir::open(directory);
-    if (!dir && dir.error().errnum == ENOENT) return files;
-    if (!dir) return std::unexpected(dir.error());
-    VFB_TRY(const auto names, dir->list());
-    for (const auto& name : names) {
-        if (!is_config_file(name)) continue;
-        VFB_TRY(files[name], dir->read(name));
-    }
-    return files;
+const Location& place_in(const Places& places, std::string_view key, const Location& table) {
+    const auto found = places.find(key);
+    return found == places.end() ? table : found->second;
 }
 
 // The name of a file of the configuration.
@@ -181,6 +192,7 @@ Result<std::string> name_in(const std::string& directory, const std::string& fil
 }  // namespace
 
 std::string Location::str() const {
+    if (line == 0) return file;
     return fmt::format("{}:{}:{}", file, line, column);
 }
 
@@ -257,17 +269,39 @@ const PoolConfig* Config::pool_of(std::string_view pf, unsigned index) const {
     return found == pools.end() ? nullptr : &*found;
 }
 
+const Location& PfConfig::place_of(std::string_view key) const {
+    return place_in(places, key, location);
+}
+
+const Location& PoolConfig::place_of(std::string_view key) const {
+    return place_in(places, key, location);
+}
+
 Result<Config> parse_config(std::string_view text, const std::string& file) {
     return parse_config(text, file, system_accounts());
 }
 
 Result<Config> parse_config(std::string_view text, const std::string& file,
                             const AccountResolver& accounts) {
-    Config config;
+    return parse_config(ConfigTexts{{file, std::string(text)}}, accounts);
+}
+
+Result<Config> parse_config(const ConfigTexts& texts) {
+    return parse_config(texts, system_accounts());
+}
+
+Result<Config> parse_config(const ConfigTexts& texts, const AccountResolver& accounts) {
+    return without_problems(check_texts(texts, accounts, {}));
+}
+
+ConfigCheck check_config(const std::string& directory) {
+    return check_config(directory, system_accounts());
+}
+
+ConfigCheck check_config(const std::string& directory, const AccountResolver& accounts) {
     Problems problems;
-    config.files.push_back(file);
-    parse_file(text, file, accounts, config, problems);
-    return finish(std::move(config), std::move(problems));
+    auto texts = read_config_files(directory, {}, problems);
+    return check_texts(std::move(texts), accounts, std::move(problems));
 }
 
 Result<Config> load_config(const std::string& directory, const FileTexts& instead) {
@@ -276,21 +310,14 @@ Result<Config> load_config(const std::string& directory, const FileTexts& instea
 
 Result<Config> load_config(const std::string& directory, const AccountResolver& accounts,
                            const FileTexts& instead) {
-    VFB_TRY(auto files, read_files(directory));
+    FileTexts named;
     for (const auto& [file, text] : instead) {
         VFB_TRY(const auto name, name_in(directory, file));
-        files.erase(name);
-        if (text) files.emplace(name, *text);
+        named[name] = text;
     }
-    Config config;
     Problems problems;
-    for (const auto& [name, text] : files) {
-        config.files.push_back(fmt::format("{}/{}", directory, name));
-        parse_file(text, config.files.back(), accounts, config, problems);
-    }
-    // Looked up here, since it may take a while. Where that fails, root alone administers.
-    config.administrators = accounts.gid_of(kAdministrators).value_or(std::nullopt);
-    return finish(std::move(config), std::move(problems));
+    auto texts = read_config_files(directory, named, problems);
+    return without_problems(check_texts(std::move(texts), accounts, std::move(problems)));
 }
 
 }  // namespace vfb::broker

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <span>
 
 #include "config_text.hpp"
 #include "config_toml.hpp"
@@ -17,6 +19,7 @@ constexpr std::int64_t kMostIds = 4294967294;  // -1 is "no id"
 constexpr std::int64_t kLeastMtu = 68;         // RFC 791
 constexpr std::int64_t kMostMtu = 65535;
 constexpr std::int64_t kMostVectors = 2048;  // of MSI-X, 11 bits
+constexpr int kMostMistakes = 20;            // of TOML, in one file
 
 // ---- [pf.NAME]
 
@@ -83,8 +86,9 @@ PfConfig parse_pf(const FileContext& context, const std::string& name, const tom
     if (const auto mtu = reader.number("mtu", kLeastMtu, kMostMtu))
         pf.mtu = static_cast<std::uint32_t>(*mtu);
     pf.eswitch_mode = eswitch_mode(reader);
+    pf.places = reader.places();
     // What is missing most often is only misspelt: saying both would hide the better hint.
-    if (!reader.finish()) return pf;
+    if (!reader.finish() || context.partial) return pf;
     if (!has_selector(table))
         reader.report(table, reader.title() + " does not say which PF it is",
                       "give it an address, slot, mac, driver, vendor or device");
@@ -222,7 +226,7 @@ bool is_of_one_vf(std::string_view attribute) {
 }
 
 nic::VfAttributes parse_attributes(const FileContext& context, const std::string& pool,
-                                   const toml::table& table) {
+                                   const toml::table& table, Places& places) {
     TableReader reader(context, table, "[pool." + pool + ".attributes]");
     nic::VfAttributes attributes;
     bool good = true;
@@ -245,6 +249,7 @@ nic::VfAttributes parse_attributes(const FileContext& context, const std::string
         good = good && nic::value_text(attributes, info.name);
     }
     (void)reader.finish();
+    for (const auto& [key, place] : reader.places()) places.emplace("attributes." + key, place);
     // Values that only together are wrong.
     if (const auto valid = nic::validate(attributes); good && !valid)
         reader.report(table, fmt::format("{}: {}", reader.title(), valid.error().message()));
@@ -340,10 +345,11 @@ PoolConfig parse_pool(const FileContext& context, const std::string& name,
     if (const auto* const limits = reader.table("tenant_limits"))
         pool.tenant_limits = parse_tenant_limits(context, pool, *limits);
     if (const auto* const attributes = reader.table("attributes"))
-        pool.attributes = parse_attributes(context, name, *attributes);
+        pool.attributes = parse_attributes(context, name, *attributes, pool.places);
     // Known even when it is not given, for the sake of "did you mean".
     (void)reader.get("tenant_may_set");
-    (void)reader.finish();
+    pool.places.merge(reader.places());
+    if (!reader.finish() || context.partial) return pool;
     if (!table.contains("pf"))
         reader.report(table, reader.title() + " does not say which PF its functions are of",
                       "give it a PF: pf = \"NAME\", with a table [pf.NAME]");
@@ -353,6 +359,26 @@ PoolConfig parse_pool(const FileContext& context, const std::string& name,
 }
 
 // ---- the file
+
+// Blanks the lines of the table around line `number`, which counts from 1: from the last that
+// begins with a bracket to the next that does. false: they were blank.
+bool take_out_table(std::string& text, std::size_t number) {
+    std::size_t begin = 0;  // of the table
+    std::size_t line = 1;
+    std::size_t at = 0;  // of that line
+    const auto is_header = [&] { return at < text.size() && text[at] == '['; };
+    while (at < text.size()) {
+        if (is_header() && line > number) break;
+        if (is_header()) begin = at;
+        at = std::min(text.find('\n', at), text.size() - 1) + 1;
+        ++line;
+    }
+    const auto table = std::span(text).subspan(begin, at - begin);
+    const auto is_blank = [](char c) { return c == ' ' || c == '\n'; };
+    if (std::ranges::all_of(table, is_blank)) return false;
+    std::ranges::replace_if(table, std::not_fn(is_blank), ' ');
+    return true;
+}
 
 // The tables below [pf] or [pool], each with its name.
 void each_table(const FileContext& context, TableReader& root, std::string_view kind,
@@ -375,6 +401,30 @@ void each_table(const FileContext& context, TableReader& root, std::string_view 
     }
 }
 
+// TOML ends at its first mistake, and an operator wants to know of all: the table that has it is
+// taken out, with the lines of the others where they were, for as long as there are mistakes.
+toml::table parse_toml(std::string text, FileContext& context) {
+    toml::source_position told{};
+    for (int mistakes = 0;; ++mistakes) {
+        auto parsed = toml::parse(text);
+        if (parsed) return std::move(parsed).table();
+        const auto& error = parsed.error();
+        // Where nothing is left, a table before it did not end: that was told.
+        if (!take_out_table(text, error.source().begin.line)) {
+            if (!context.partial) context.report(error.source(), std::string(error.description()));
+            context.partial = true;
+            return {};
+        }
+        // A string without an end is a mistake at the end of the file, whatever is taken out
+        // before.
+        const auto place = error.source().begin;
+        if (place != told) context.report(error.source(), std::string(error.description()));
+        told = place;
+        context.partial = true;
+        if (mistakes == kMostMistakes) return {};
+    }
+}
+
 }  // namespace
 
 std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {
@@ -384,18 +434,14 @@ std::string did_you_mean(std::string_view text, const std::vector<std::string_vi
 
 void parse_file(std::string_view text, const std::string& file, const AccountResolver& accounts,
                 Config& config, std::vector<Problem>& problems) {
-    const FileContext context{.file = file, .accounts = accounts, .problems = problems};
-    const auto parsed = toml::parse(text);
-    if (!parsed) {
-        context.report(parsed.error().source(), std::string(parsed.error().description()));
-        return;
-    }
-    TableReader root(context, parsed.table(), "the file");
-    each_table(context, root, "pf", [&](const std::string& name, const toml::table& table) {
-        config.pfs.push_back(parse_pf(context, name, table));
+    FileContext context{.file = file, .accounts = accounts, .problems = problems};
+    const auto table = parse_toml(std::string(text), context);
+    TableReader root(context, table, "the file");
+    each_table(context, root, "pf", [&](const std::string& name, const toml::table& pf) {
+        config.pfs.push_back(parse_pf(context, name, pf));
     });
-    each_table(context, root, "pool", [&](const std::string& name, const toml::table& table) {
-        config.pools.push_back(parse_pool(context, name, table));
+    each_table(context, root, "pool", [&](const std::string& name, const toml::table& pool) {
+        config.pools.push_back(parse_pool(context, name, pool));
     });
     (void)root.finish();
 }

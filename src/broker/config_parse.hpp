@@ -11,15 +11,9 @@
 
 namespace vfb::broker {
 
-// Something that is wrong; all of a configuration are collected and reported together.
-struct Problem {
-    Location where;
-    std::string text;
-    std::string hint;
-};
-
 // Appends the tables of one file to `config` (without comparing them to what is there), and what is
-// wrong with them to `problems`. Tables that are wrong are appended as far as they are right.
+// wrong with them to `problems`. Tables that are wrong are appended as far as they are right; of
+// those that are no TOML, the first mistake is reported and nothing is appended.
 void parse_file(std::string_view text, const std::string& file, const AccountResolver& accounts,
                 Config& config, std::vector<Problem>& problems);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "config_keys.hpp"
 #include "config_text.hpp"
 
 namespace vfb::broker {
@@ -39,7 +40,9 @@ std::string_view kind_of(const toml::node& node) {
 
 const toml::node* TableReader::get(std::string_view key) {
     known_.push_back(key);
-    return table_.get(key);
+    const auto* const node = table_.get(key);
+    if (node != nullptr) places_.emplace(key, context_.at(node->source()));
+    return node;
 }
 
 void TableReader::wrong(std::string_view key, std::string_view expected, const toml::node& node) {
@@ -107,7 +110,7 @@ bool TableReader::finish() const {
     for (const auto& [key, value] : table_) {
         if (std::ranges::find(known_, key.str()) != known_.end()) continue;
         context_.report(key.source(), "unknown key " + quoted(key.str()) + " in " + title_,
-                        did_you_mean(key.str(), known_));
+                        key_hint(key.str(), title_, known_));
         all_known = false;
     }
     return all_known;

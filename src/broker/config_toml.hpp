@@ -21,6 +21,8 @@ struct FileContext {
     const std::string& file;
     const AccountResolver& accounts;
     std::vector<Problem>& problems;
+    // Some of it is no TOML and left out: that something is missing says nothing.
+    bool partial = false;
 
     [[nodiscard]] Location at(const toml::source_region& source) const;
     void report(const toml::source_region& source, std::string text, std::string hint = {}) const;
@@ -54,6 +56,8 @@ public:
     }
     bool finish() const;
 
+    // Of all values that were asked for and are there.
+    [[nodiscard]] Places places() const { return places_; }
     [[nodiscard]] const std::string& title() const { return title_; }
     [[nodiscard]] const FileContext& context() const { return context_; }
 
@@ -62,6 +66,7 @@ private:
     const toml::table& table_;
     std::string title_;
     std::vector<std::string_view> known_;
+    Places places_;
 };
 
 }  // namespace vfb::broker

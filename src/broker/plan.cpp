@@ -35,6 +35,7 @@ public:
             plan_.blocked.push_back(*seen_.problem);
             return std::move(plan_);
         }
+        if (is_refused()) return std::move(plan_);
         look_at_settings();
         look_at_number();
         for (unsigned index = 0; index < pf_.vfs; ++index)
@@ -71,6 +72,15 @@ private:
     [[nodiscard]] std::optional<pci::Address> address_of(unsigned index) const {
         if (replaced_ || index >= seen_.survey.vfs.size()) return std::nullopt;
         return seen_.survey.vfs[index];
+    }
+
+    // What the machine cannot do is not begun with, and nothing else of that PF either.
+    bool is_refused() {
+        if (!seen_.address) return false;
+        for (auto& [where, error] : refusals(wanted_, pf_, *seen_.address, seen_.survey.limits))
+            plan_.blocked.push_back(std::move(error));
+        plan_.refused = !plan_.blocked.empty();
+        return plan_.refused;
     }
 
     void look_at_settings() {

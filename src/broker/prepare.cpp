@@ -40,6 +40,7 @@ Result<FoundPf> DeviceWork::read_pf(const PreparePfRequest& request) const {
     VFB_TRY(found.bindings, bindings_of(found.vfs));
     VFB_TRY(found.autoprobe, pci::read_autoprobe(root_, request.pf));
     VFB_TRY(const auto netdev, read_netdev(request.pf));
+    VFB_TRY(found.limits, read_limits(request.pf, request.attributes));
     if (request.mtu && !netdev.mtu) return no_netdev(request.pf);
     if (request.mtu) found.mtu = netdev.mtu;
     if (request.link_up) found.up = netdev.up;

@@ -100,6 +100,7 @@ struct Store::Impl {
         delete_nodes, remove_lease;
     std::optional<Statement> put_slot, put_generation, put_pf, remove_pf;
     std::optional<Statement> put_drained, remove_drained, put_resize, remove_resize;
+    std::optional<Statement> put_text, remove_texts;
 
     void prepare();
     Result<> exec(const char* sql) const;
@@ -142,6 +143,10 @@ Result<> Store::Impl::open_schema() {
     if (found != 0 && found != kSchemaVersion)
         return damaged(fmt::format("its schema is version {}, this vfbrokerd knows version {}",
                                    found, kSchemaVersion));
+    // Added later, and no concern of daemons that do not know it.
+    VFB_CHECK(
+        exec("CREATE TABLE IF NOT EXISTS configuration(path TEXT PRIMARY KEY,"
+             "text TEXT NOT NULL) WITHOUT ROWID;"));
     prepare();
     return {};
 }
@@ -179,6 +184,8 @@ void Store::Impl::prepare() {
     remove_drained.emplace(d, "DELETE FROM drained WHERE is_pf=? AND name=?");
     put_resize.emplace(d, "INSERT OR REPLACE INTO resize VALUES(?,?,?,?,?,?)");
     remove_resize.emplace(d, "DELETE FROM resize WHERE pf=?");
+    put_text.emplace(d, "INSERT INTO configuration VALUES(?,?)");
+    remove_texts.emplace(d, "DELETE FROM configuration");
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -341,6 +348,32 @@ Result<> Store::remove_resize(const std::string& pf) {
 
 Result<> Store::remove_pf(const std::string& name) {
     return impl_->remove_pf->start().bind(name).run();
+}
+
+// Kept with the texts, so that a configuration without files is told from none.
+constexpr std::string_view kKept = "";
+
+Result<> Store::put_configuration(const ConfigTexts& texts) {
+    return impl_->transaction([&]() -> Result<> {
+        VFB_CHECK(impl_->remove_texts->start().run());
+        VFB_CHECK(impl_->put_text->start().bind(kKept).bind(kKept).run());
+        for (const auto& [path, text] : texts)
+            VFB_CHECK(impl_->put_text->start().bind(path).bind(text).run());
+        return {};
+    });
+}
+
+Result<std::optional<ConfigTexts>> Store::configuration() {
+    std::optional<ConfigTexts> texts;
+    Statement s(impl_->db.get(), "SELECT path,text FROM configuration ORDER BY path");
+    for (s.start();;) {
+        VFB_TRY(const bool row, s.step());
+        if (!row) return texts;
+        if (!texts) texts.emplace();
+        auto path = s.text();
+        auto text = s.text();
+        if (path != kKept) texts->emplace(std::move(path), std::move(text));
+    }
 }
 
 Result<> Store::Impl::read_functions(Lease& lease) {

@@ -19,8 +19,33 @@ Result<DeviceWork::NetdevState> DeviceWork::read_netdev(const pci::Address& pf) 
     return NetdevState{.up = netdev.up, .mtu = static_cast<std::uint32_t>(mtu)};
 }
 
-Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted) const {
+Result<PfLimits> DeviceWork::read_limits(const pci::Address& pf,
+                                         const std::vector<std::string>& attributes) const {
+    constexpr std::uint64_t kNetworkClass = 0x02;
+    PfLimits limits;
+    const std::string device = "bus/pci/devices/" + pf.str() + "/";
+    VFB_TRY(const auto total, root_.sys().read_number_optional(device + "sriov_totalvfs"));
+    if (total) limits.vfs = static_cast<unsigned>(*total);
+    VFB_TRY(const auto drivers, root_.sys().list("bus/pci/drivers"));
+    limits.drivers.emplace(drivers.begin(), drivers.end());
+    VFB_TRY(const auto class_code, root_.sys().read_number(device + "class"));
+    // That of a NIC may be in another network namespace, where it is not seen from here.
+    limits.has_netdev = class_code >> 16 == kNetworkClass;
+    VFB_TRY(const int ifindex, pf_ifindex(pf));
+    if (ifindex == 0 || !root_.is_host()) return limits;
+    VFB_TRY(auto session, nic::Session::open());
+    VFB_TRY(auto link, session.limits(ifindex, attributes));
+    limits.has_netdev = true;
+    limits.least_mtu = link.least_mtu;
+    if (link.most_mtu != 0) limits.most_mtu = link.most_mtu;
+    limits.lacking = std::move(link.lacking);
+    return limits;
+}
+
+Result<Survey> DeviceWork::survey_pf(const pci::Address& pf, unsigned wanted,
+                                     const std::vector<std::string>& attributes) const {
     Survey survey;
+    VFB_TRY(survey.limits, read_limits(pf, attributes));
     VFB_TRY(const auto netdev, read_netdev(pf));
     survey.up = netdev.up;
     survey.mtu = netdev.mtu;

@@ -60,7 +60,7 @@ void add_lease_command(CLI::App& app, Context& context);
 void add_lease_list_commands(CLI::App& app, Context& context);  // leases, release
 void add_run_command(CLI::App& app, Context& context);
 void add_attach_commands(CLI::App& app, Context& context);  // attach, detach
-void add_daemon_commands(CLI::App& app, Context& context);  // status, reload
+void add_daemon_commands(CLI::App& app, Context& context);  // status, check, reload
 void add_plan_commands(CLI::App& app, Context& context);    // plan, apply
 void add_resize_commands(CLI::App& app, Context& context);  // drain, resume, resize, take
 void add_doctor_command(CLI::App& app, Context& context);

@@ -1,19 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// vfbroker status, vfbroker reload.
+// vfbroker status, vfbroker check, vfbroker reload.
 #include <fmt/format.h>
 
 #include "context.hpp"
 #include "exit_codes.hpp"
+#include "host_checks.hpp"
 #include "output/fields.hpp"
 #include "output/json.hpp"
+#include "output/plan_text.hpp"
 #include "output/table.hpp"
 
 namespace vfb::cli {
 namespace {
 
+constexpr const char* kCheckExitHelp =
+    "Exit status:\n"
+    "  0    nothing is wrong with it\n"
+    "  1    something is, or it could not be checked";
+
+// What is wrong with the files, before anything else: it decides what all the rest means.
+std::string faults(const proto::Json& status) {
+    const auto& configuration = member(status, "configuration");
+    const auto all = elements(configuration, "faults");
+    if (all.empty()) return "";
+    std::string out =
+        text(configuration, "inForce") == "none"
+            ? "configuration: wrong; no pool has functions, and what is leased stays leased\n"
+            : "configuration: wrong; the last good one of this boot is in force\n";
+    for (const auto& fault : all) {
+        out += fmt::format("{}: {}\n", text(fault, "place"), text(fault, "message"));
+        if (const auto hint = text(fault, "hint"); !hint.empty())
+            out += fmt::format("  hint: {}\n", hint);
+    }
+    return out + "\n";
+}
+
 std::string summary(const proto::Json& status) {
-    std::string out = fmt::format("vfbrokerd {}\n", text(status, "version"));
+    std::string out = faults(status) + fmt::format("vfbrokerd {}\n", text(status, "version"));
     const std::string backends = joined(status, "backends", ", ");
     out += fmt::format("backends: {}\n", backends.empty() ? "none" : backends);
     if (const auto& missing = member(status, "missing"); missing.is_object())
@@ -71,10 +95,24 @@ Result<int> status(const Context& context) {
                  physical_functions(reply.parameters, context.screen()));
 }
 
+// What a reload began is at rest; what it does not do is left.
+std::string left_by_reload(const Context& context, const proto::Json& reply) {
+    const auto& left = member(reply, "left");
+    if (!left.is_object())
+        return "The configuration is in force; functions are still being prepared.\n"
+               "hint: vfbroker status shows how far that is\n";
+    if (!has_changes(left) && !has_later(left)) return "";
+    std::string out = "The configuration is in force. What a reload does not do:\n" +
+                      plan_text(left, context.screen().coloured);
+    if (has_to_be_applied(left)) out += "hint: vfbroker apply does the rest of it\n";
+    return out;
+}
+
 Result<int> reload(const Context& context) {
     VFB_TRY(auto client, context.connect());
     auto reply = client.call("Reload", proto::Json::object());
-    if (reply) return context.json ? print(json_text(reply->parameters)) : Result<int>(kOk);
+    if (reply && context.json) return print(json_text(reply->parameters));
+    if (reply) return print(left_by_reload(context, reply->parameters));
     // A wrong configuration is no wrong use of this command.
     if (reply.error().code == Code::invalid) reply.error().code = Code::failed;
     return std::unexpected(std::move(reply.error()));
@@ -86,7 +124,20 @@ void add_daemon_commands(CLI::App& app, Context& context) {
     auto* status_app = app.add_subcommand("status", "Show what vfbrokerd is doing");
     context.add_table_options(*status_app);
     status_app->callback([&context] { context.action = [&context] { return status(context); }; });
-    auto* reload_app = app.add_subcommand("reload", "Read the configuration again (root only)");
+    auto* check_app = app.add_subcommand(
+        "check", "Say all that is wrong with the configuration; needs no daemon");
+    auto directory = std::make_shared<std::string>();
+    check_app->add_option("DIR", *directory, "Its folder, if it is not /etc/vfbroker")
+        ->type_name("PATH");
+    context.add_json_option(*check_app);
+    check_app->footer(kCheckExitHelp);
+    check_app->callback([&context, directory] {
+        context.action = [&context, directory] {
+            return check_configuration(*directory, context.json);
+        };
+    });
+    auto* reload_app = app.add_subcommand(
+        "reload", "Read the configuration again, and say what that does not do (root only)");
     context.add_json_option(*reload_app);
     reload_app->callback([&context] { context.action = [&context] { return reload(context); }; });
 }

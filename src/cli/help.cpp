@@ -60,8 +60,8 @@ std::string columns_text() {
 Result<int> help(const CLI::App& app, const std::string& topic) {
     // Not App::help(), which is that of the command that was given.
     if (topic.empty())
-        return print(app.get_formatter()->make_help(&app, app.get_name(),
-                                                    CLI::AppFormatMode::Normal));
+        return print(
+            app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal));
     if (topic == "states") return print(states_text());
     if (topic == "columns") return print(columns_text());
     const auto commands =

@@ -50,9 +50,9 @@ void Service::reload(const Request& request) {
     if (!accepted(request, parameters)) return;
     if (!administers(request, "reload the configuration", "configuration", "sudo vfbroker reload"))
         return;
-    reload_([request](const Result<>& result) {
-        if (!result) return refuse(request, result.error());
-        succeed(request, Json::object());
+    reload_([request](const Result<std::optional<broker::Plan>>& left) {
+        if (!left) return refuse(request, left.error());
+        succeed(request, *left ? Json{{"left", to_json(**left)}} : Json::object());
     });
 }
 

@@ -71,6 +71,9 @@ void Applier::make_plan(broker::Config config, const broker::Despite& despite, P
     // The configuration has to stay until the survey is done.
     const auto kept = std::make_shared<const broker::Config>(std::move(config));
     parts_.surveyor.survey(*kept, [this, kept, despite, done = std::move(done)](SeenPfs seen) {
+        for (const auto& [name, pf] : seen)
+            if (pf.address && !pf.problem)
+                parts_.hardware.learn(name, *pf.address, pf.survey.limits);
         broker::set_aside(seen, despite);
         const auto remembered = parts_.broker.remembered_pfs();
         if (!remembered) return done(std::unexpected(remembered.error()));

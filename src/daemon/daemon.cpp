@@ -42,13 +42,20 @@ Daemon::Daemon(const Options& options, const SysRoot& root, std::unique_ptr<Even
       surveyor_(workers_, world_, hardware_),
       resizer_(root, world_, broker_, hardware_),
       drainer_(*loop_, broker_),
-      applier_({.loader = loader_,
-                .surveyor = surveyor_,
-                .broker = broker_,
-                .hardware = hardware_,
-                .give_back = give_back_,
-                .resizer = resizer_,
-                .put_in_force = [this](broker::Config config) { apply(std::move(config)); }}),
+      gate_(*loop_),
+      applier_(
+          {.loader = loader_,
+           .surveyor = surveyor_,
+           .broker = broker_,
+           .hardware = hardware_,
+           .give_back = give_back_,
+           .resizer = resizer_,
+           .put_in_force = [this](broker::Config config) { put_in_force(std::move(config)); }}),
+      leftovers_(
+          {.loop = *loop_,
+           .applier = applier_,
+           .at_rest =
+               [this] { return resizer_.idle() && hardware_.settled() && give_back_.idle(); }}),
       drift_(*loop_, broker_, hardware_),
       server_(*loop_, root),
       watchers_(*loop_),
@@ -69,11 +76,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(const Options& options, const Sys
 }
 
 Result<> Daemon::start() {
-    // A malformed configuration stops a start, and never a running daemon: see reload().
-    broker::Config config;
-    if (options_.task == Task::serve) {
-        VFB_TRY(config, broker::load_config(options_.config));
-    }
+    auto config = options_.task == Task::serve ? first_config() : broker::Config{};
     set_identity();
     set_places();
     server_.set_administrators(config.administrators);
@@ -109,6 +112,51 @@ Result<> Daemon::start() {
     return {};
 }
 
+// A wrong configuration stops no start: leases would be without a broker, and nodes stay lent.
+broker::Config Daemon::first_config() {
+    auto config = broker::load_config(options_.config);
+    if (config) {
+        files_are_good(*config);
+        return std::move(*config);
+    }
+    auto last = last_good();
+    config_state_.in_force = last ? ConfigState::InForce::last_good : ConfigState::InForce::none;
+    files_are_bad(config.error());
+    return last ? std::move(*last) : broker::Config();
+}
+
+std::optional<broker::Config> Daemon::last_good() {
+    const auto texts = broker_.last_good();
+    if (!texts) log_error(texts.error());
+    if (!texts || !*texts) return std::nullopt;
+    auto last = broker::parse_config(**texts);
+    if (last) return std::move(*last);
+    // A user that it names is gone, for example.
+    log_error(last.error());
+    return std::nullopt;
+}
+
+void Daemon::files_are_good(const broker::Config& config) {
+    config_state_ = {};
+    if (auto kept = broker_.remember_good(config.files); !kept)
+        log_error(kept.error(), Level::warning);
+    (void)sd_notify(0, "STATUS=");
+}
+
+void Daemon::files_are_bad(const Error& error) {
+    config_state_.fault = error;
+    if (config_state_.in_force == ConfigState::InForce::files)
+        config_state_.in_force = ConfigState::InForce::last_good;
+    for (const Error* one = &error; one != nullptr; one = one->cause.get()) {
+        Error alone = *one;
+        alone.cause.reset();
+        log_error(alone);
+    }
+    log(Level::warning, "{}", in_words(config_state_.in_force));
+    (void)sd_notifyf(0, "STATUS=Configuration wrong: %s: %s", error.subject.c_str(),
+                     error.reason.c_str());
+}
+
 void Daemon::wire() {
     service_ = std::make_unique<Service>(
         Service::Parts{.root = root_,
@@ -122,9 +170,12 @@ void Daemon::wire() {
                        .applier = applier_,
                        .watchers = watchers_,
                        .lease_watchers = lease_watchers_,
+                       .gate = gate_,
+                       .config_state = config_state_,
                        .reload = [this](const auto& done) { reload(done); }});
     server_.on_request([this](const Request& request) { service_->handle(request); });
     server_.on_closed([this](std::uint64_t session) {
+        gate_.connection_closed(session);
         leasing_.connection_closed(session);
         watchers_.connection_closed(session);
         lease_watchers_.connection_closed(session);
@@ -137,11 +188,11 @@ void Daemon::wire() {
     });
     resizer_.on_end([this] {
         give_back_.check();
-        applier_.check();
+        came_to_rest();
     });
     hardware_.on_lost([this](broker::LeaseId) { lease_watchers_.changed(); });
     give_back_.on_end([this] {
-        applier_.check();
+        came_to_rest();
         check_given_back();
     });
     leasing_.on_end([this](const broker::Lease& lease, const std::string& how) {
@@ -173,7 +224,7 @@ void Daemon::wire() {
         give_back_.check();
         leasing_.serve_waiting();
         drainer_.check();
-        applier_.check();
+        came_to_rest();
         if (news) watchers_.changed();
         lease_watchers_.changed();
         if (hardware_.settled()) announce_ready();
@@ -210,14 +261,15 @@ void Daemon::on_inventory(const Result<>& result) {
         // Without an inventory nothing can be handed out; what is leased stays leased.
         log_error(result.error());
         if (options_.task == Task::give_back) return loop_->stop(1);
+        gate_.decide(result);
         announce_ready();
         return;
     }
     inventory_read_ = true;
     log(Level::info, "{} PCI functions", world_.functions().size());
-    hardware_.apply();
-    give_back_.begin();
+    adapt();
     leasing_.end_returned();
+    gate_.decide({});
     if (hardware_.settled()) announce_ready();
     check_given_back();
 }
@@ -230,33 +282,60 @@ void Daemon::announce_ready() {
     log(Level::info, "ready");
 }
 
-void Daemon::reload(const std::function<void(Result<>)>& done) {
+void Daemon::reload(const Service::ReloadDone& done) {
     (void)sd_notify(0, "RELOADING=1");
     loader_.load([this, done](const Result<broker::Config>& config) {
-        Result<> result;
-        if (config) {
-            apply(*config);
-            log(Level::info, "configuration reloaded");
-        } else {
-            // The old one goes on: a typing error must not take functions from anybody.
-            log_error(config.error());
-            result = std::unexpected(config.error());
-        }
+        if (config) return reload(*config, done);
+        // The one in force goes on: a typing error must not take functions from anybody.
+        files_are_bad(config.error());
         (void)sd_notify(0, "READY=1");
-        if (done) done(result);
+        if (done) done(std::unexpected(config.error()));
     });
 }
 
-void Daemon::apply(broker::Config config) {
+// What a PF can be asked for is known before anything of it is touched.
+void Daemon::reload(const broker::Config& config, const Service::ReloadDone& done) {
+    surveyor_.read_limits(
+        config, [this, config, done, before = times_configured_](const Surveyor::Limits& limits) {
+            // Another one was put in force meanwhile, which may have been read later.
+            if (times_configured_ != before) return reload(done);
+            for (const auto& [pf, found] : limits)
+                if (const auto address = hardware_.address_of(pf))
+                    hardware_.learn(pf, *address, found);
+            put_in_force(config);
+            log(Level::info, "configuration reloaded");
+            (void)sd_notify(0, "READY=1");
+            if (done)
+                leftovers_.ask([done](std::optional<broker::Plan> left) { done(std::move(left)); });
+        });
+}
+
+void Daemon::put_in_force(broker::Config config) {
+    ++times_configured_;
+    files_are_good(config);
     for (const auto& change : broker::policy_changes(broker_.config(), config))
         log(Level::notice, "pool {}: {}", change.subject, change.text);
     server_.set_administrators(config.administrators);
     broker_.configure(std::move(config));
     if (!inventory_read_) return;
-    hardware_.apply();
-    give_back_.begin();
+    adapt();
     watchers_.changed();
     lease_watchers_.changed();
+}
+
+// Brings the machine to what is in force. Of a PF that no configuration tells of nobody knows
+// whether it is to go back to the host: what is leased of it is looked after, and no more.
+void Daemon::adapt() {
+    hardware_.apply();
+    if (config_state_.in_force == ConfigState::InForce::none)
+        hardware_.look_after_leased();
+    else
+        give_back_.begin();
+}
+
+void Daemon::came_to_rest() {
+    applier_.check();
+    leftovers_.check();
 }
 
 int Daemon::run() {

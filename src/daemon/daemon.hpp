@@ -10,14 +10,17 @@
 #include "applier.hpp"
 #include "broker/broker.hpp"
 #include "config_loader.hpp"
+#include "config_state.hpp"
 #include "drainer.hpp"
 #include "drift.hpp"
 #include "event_loop.hpp"
 #include "fd_store.hpp"
+#include "gate.hpp"
 #include "give_back.hpp"
 #include "hardware.hpp"
 #include "lease_watchers.hpp"
 #include "leasing.hpp"
+#include "leftovers.hpp"
 #include "resizer.hpp"
 #include "server.hpp"
 #include "service.hpp"
@@ -60,8 +63,15 @@ private:
     void set_identity();
     void set_places();
     void on_inventory(const Result<>& result);
-    void reload(const std::function<void(Result<>)>& done);
-    void apply(broker::Config config);
+    broker::Config first_config();
+    std::optional<broker::Config> last_good();
+    void files_are_good(const broker::Config& config);
+    void files_are_bad(const Error& error);
+    void reload(const Service::ReloadDone& done);
+    void reload(const broker::Config& config, const Service::ReloadDone& done);
+    void put_in_force(broker::Config config);
+    void adapt();
+    void came_to_rest();
     void announce_ready();
     // Task::give_back, in give_back_all.cpp.
     Result<> check_leases();
@@ -82,7 +92,9 @@ private:
     Surveyor surveyor_;
     Resizer resizer_;
     Drainer drainer_;
+    Gate gate_;
     Applier applier_;
+    Leftovers leftovers_;
     Drift drift_;
     Server server_;
     Watchers watchers_;
@@ -90,6 +102,8 @@ private:
     std::unique_ptr<Service> service_;
     std::vector<Source> signals_;
     Source ready_deadline_;
+    ConfigState config_state_;
+    std::uint64_t times_configured_ = 0;
     bool ready_ = false;
     bool inventory_read_ = false;
 };

@@ -6,7 +6,14 @@ namespace vfb::daemon {
 using proto::Json;
 
 Json to_json(const doctor::DaemonFacts& facts) {
-    Json json{{"pid", facts.pid}, {"version", facts.version}, {"pfs", Json::array()}};
+    Json json{{"pid", facts.pid},
+              {"version", facts.version},
+              {"configFaults", Json::array()},
+              {"configInForce", facts.config_in_force},
+              {"pfs", Json::array()}};
+    for (const auto& fault : facts.config_faults)
+        json["configFaults"].push_back(
+            {{"place", fault.place}, {"text", fault.text}, {"hint", fault.hint}});
     for (const auto& pf : facts.pfs) {
         Json entry{{"name", pf.name},       {"state", pf.state},     {"wanted", pf.wanted},
                    {"present", pf.present}, {"problem", pf.problem}, {"hint", pf.hint}};
@@ -35,6 +42,11 @@ Result<doctor::DaemonFacts> daemon_facts_from_json(const Json& json) {
     doctor::DaemonFacts facts;
     facts.pid = json.at("pid").get<pid_t>();
     facts.version = json.at("version").get<std::string>();
+    for (const auto& fault : json.at("configFaults"))
+        facts.config_faults.push_back({.place = fault.at("place").get<std::string>(),
+                                       .text = fault.at("text").get<std::string>(),
+                                       .hint = fault.at("hint").get<std::string>()});
+    facts.config_in_force = json.at("configInForce").get<std::string>();
     for (const auto& entry : json.at("pfs")) {
         doctor::DaemonFacts::Pf pf{.name = entry.at("name").get<std::string>(),
                                    .address = {},

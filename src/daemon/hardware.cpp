@@ -140,16 +140,56 @@ void Hardware::apply() {
                broker_.slots_of(entry.first).empty() && !is_held(entry.first);
     });
     // What failed is tried again: that is what a reload is for.
-    for (auto& [name, status] : pfs_)
+    for (auto& [name, status] : pfs_) {
+        if (status.state == PfStatus::State::ready && refuse_impossible(name, status)) continue;
         if (status.state == PfStatus::State::failed || is_to_be_set(name, status))
             status.state = PfStatus::State::missing;
+    }
     match_pfs();
     for (const auto& [name, status] : pfs_)
         if (status.state == PfStatus::State::ready) sync(name);
     std::vector<SlotKey> again;
-    for (const auto& [key, slot] : broker_.slots())
+    for (const auto& [key, slot] : broker_.slots()) {
+        const auto pf = pfs_.find(key.pf);
+        if (pf != pfs_.end() && pf->second.refused) continue;
         if (slot.state == SlotState::quarantined || broker_.is_outdated(slot)) again.push_back(key);
+    }
     for (const auto& key : again) scrubber_.scrub(key);
+}
+
+void Hardware::look_after_leased() {
+    const auto known = broker_.remembered_pfs();
+    if (!known) return log_error(known.error());
+    for (const auto& stored : *known) {
+        const pci::Function* function = world_.find(stored.address);
+        if (broker_.slots_of(stored.name).empty() || function == nullptr || !function->is_pf())
+            continue;
+        PfStatus& status = pfs_[stored.name];
+        status.state = PfStatus::State::ready;
+        status.address = stored.address;
+        sync(stored.name);
+    }
+}
+
+void Hardware::learn(const std::string& pf, const pci::Address& address,
+                     const broker::PfLimits& limits) {
+    const auto status = pfs_.find(pf);
+    if (status != pfs_.end() && status->second.address == address) status->second.limits = limits;
+}
+
+bool Hardware::refuse_impossible(const std::string& name, PfStatus& status) {
+    const auto* const pf = broker_.config().find_pf(name);
+    auto why = pf != nullptr && status.address
+                   ? broker::refusal(broker_.config(), *pf, *status.address, status.limits)
+                   : std::nullopt;
+    // What was said of a configuration that is no more.
+    if (!why && status.refused) status.problem.reset();
+    status.refused = why.has_value();
+    if (!why) return false;
+    if (!status.problem || status.problem->message() != why->message())
+        log_error(*why, Level::warning);
+    status.problem = std::move(why);
+    return true;
 }
 
 void Hardware::match_pfs() {
@@ -227,29 +267,20 @@ void Hardware::on_clean(const SlotKey& key) {
 void Hardware::prepare(const broker::PfConfig& pf) {
     PfStatus& status = pfs_[pf.name];
     const pci::Address address = *status.address;
-    const pci::Function* function = world_.find(address);
-    const unsigned total = function != nullptr && function->sriov ? function->sriov->total : 0;
-    if (pf.vfs > total) {
-        status.state = PfStatus::State::failed;
-        status.problem = fail(Code::invalid, fmt::format("create {} VFs on {}", pf.vfs, address),
-                              address.str(), fmt::format("it can have at most {}", total),
-                              fmt::format("lower vfs of [pf.{}] at {}", pf.name, pf.location.str()))
-                             .error();
-        log_error(*status.problem);
-        return;
-    }
     status.state = PfStatus::State::applying;
     status.problem.reset();
     status.settings = wanted_settings(pf, address);
     status.selector = pf.selector;
     // What is found is remembered before anything is done: a daemon that dies meanwhile leaves it
     // to the next one.
-    const Request request{.name = pf.name,
-                          .address = address,
-                          .parameters = {{"pf", address.str()},
-                                         {"vfs", pf.vfs},
-                                         {"linkUp", pf.link_up},
-                                         {"settings", to_json(status.settings)}}};
+    const Request request{
+        .name = pf.name,
+        .address = address,
+        .parameters = {{"pf", address.str()},
+                       {"vfs", pf.vfs},
+                       {"linkUp", pf.link_up},
+                       {"attributes", broker::asked_attributes(broker_.config(), pf)},
+                       {"settings", to_json(status.settings)}}};
     call("read-pf", request, &Hardware::found);
 }
 
@@ -284,9 +315,25 @@ void Hardware::found(const Request& request, Result<WorkerReply> reply) {
         return scrubber_.announce();
     }
     if (!reply) return failed(request.name, std::move(reply).error());
+    status.limits = pf_limits_from_json(reply->parameters.at("limits"));
+    if (refuse_impossible(request.name, status))
+        return leave_as_it_is(request.name, !reply->parameters.at("vfs").empty());
     if (auto recorded = record(request, reply->parameters); !recorded)
         return failed(request.name, std::move(recorded).error());
     call("prepare-pf", request, &Hardware::prepared);
+}
+
+// One that was in use goes on with the VFs that it has.
+void Hardware::leave_as_it_is(const std::string& name, bool has_vfs) {
+    PfStatus& status = pfs_[name];
+    const auto slots = broker_.slots_of(name);
+    const bool in_use = has_vfs && std::ranges::any_of(slots, [](const auto& entry) {
+                            const Slot& slot = entry.second;
+                            return slot.address || slot.lease || slot.original;
+                        });
+    status.state = in_use ? PfStatus::State::ready : PfStatus::State::failed;
+    if (in_use) sync(name);
+    scrubber_.announce();
 }
 
 void Hardware::failed(const std::string& name, Error error) {
@@ -313,6 +360,7 @@ PfSettings Hardware::wanted_settings(const broker::PfConfig& pf, const pci::Addr
 bool Hardware::is_to_be_set(const std::string& name, const PfStatus& status) {
     const auto* const pf = broker_.config().find_pf(name);
     return status.state == PfStatus::State::ready && pf != nullptr && status.address &&
+           !status.refused &&
            (status.selector != pf->selector ||
             status.settings != wanted_settings(*pf, *status.address));
 }
@@ -403,7 +451,7 @@ Result<> Hardware::record_originals(const std::string& name, const proto::Json& 
 
 void Hardware::check_count(const std::string& name, PfStatus& status, std::size_t present) {
     const broker::PfConfig* pf = broker_.config().find_pf(name);
-    if (pf == nullptr) return;
+    if (pf == nullptr || status.refused) return;
     if (present == pf->vfs) {
         status.right = pf->vfs;
         return;
@@ -457,7 +505,7 @@ void Hardware::sync(const std::string& name) {
     if (held_.contains(name)) return;
     // VFs that somebody else created: see what they are bound to before anything is done to them.
     const broker::PfConfig* config = broker_.config().find_pf(name);
-    if (unknown_original && config != nullptr) return prepare(*config);
+    if (unknown_original && config != nullptr && !it->second.refused) return prepare(*config);
     const pci::Function* pf = it->second.address ? world_.find(*it->second.address) : nullptr;
     if (!slots.empty() && pf != nullptr && pf->sriov && pf->sriov->vfs.empty())
         fail_without_vfs(name);
@@ -466,6 +514,7 @@ void Hardware::sync(const std::string& name) {
         if (repair_number(name)) return;
     }
     for (const SlotKey& key : present) {
+        if (it->second.refused && !broker_.find(key)->original) continue;  // never ours yet
         const pci::Function& vf = *find_vf(key);
         if (broker_.locate(key, vf.address, vf.group, vf.numa_node)) scrubber_.scrub(key);
     }

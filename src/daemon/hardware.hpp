@@ -32,6 +32,10 @@ struct PfStatus {
     // Its selectors mean another function than the one that it is, or none: of that one, leases
     // live on, and nothing is leased any more.
     bool means_another = false;
+    broker::PfLimits limits{};  // as far as they are known
+    // More is asked of it than it can: nothing is changed of it before that is corrected, and what
+    // it has goes on. `problem` says what.
+    bool refused = false;
 };
 std::string_view to_string(PfStatus::State state);
 
@@ -58,8 +62,13 @@ public:
     // Another program did `what` to a slot's function: repaired or reported, as its pool says.
     void on_drift(const broker::SlotKey& key, const std::string& what);
 
+    // What the PF of that name at that address can be asked for.
+    void learn(const std::string& pf, const pci::Address& address, const broker::PfLimits& limits);
     // Applies the configuration that the broker has now; also after a reload.
     void apply();
+    // Of PFs that no configuration tells of: their functions that are leased are found, and
+    // scrubbed when that ends.
+    void look_after_leased();
     // A clean VF that has no VFIO driver any more is clean no more.
     void check_driver(const pci::Address& address);
     // The world changed.
@@ -117,6 +126,9 @@ private:
     void prepared(const Request& request, Result<WorkerReply> reply);
     void undone(const Request& request, Result<WorkerReply> now);
     void failed(const std::string& name, Error error);
+    // Whether it is asked for what it cannot do, as far as that is known; says so in its status.
+    bool refuse_impossible(const std::string& name, PfStatus& status);
+    void leave_as_it_is(const std::string& name, bool has_vfs);
     // What was found of the PF at first, and that VFs are about to be created.
     Result<> record(const Request& request, const proto::Json& found);
     Result<> record_originals(const std::string& name, const proto::Json& vfs);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "config_check.hpp"
 #include "daemon.hpp"
 #include "doctor/doctor.hpp"
 #include "explain_wire.hpp"
@@ -38,16 +39,29 @@ int serve(const daemon::Options& options, const SysRoot& root) {
     return (*created)->run();
 }
 
+bool print(const std::string& text) {
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+           std::fflush(stdout) == 0;
+}
+
 // The checks of Diagnose for `vfbroker doctor` where no daemon runs: its reply on standard output.
 // Nothing is changed, no state is opened.
 int diagnose(const SysRoot& root) {
     const auto findings = doctor::diagnose(doctor::read_host(root, nullptr));
     const proto::Json reply{{"findings", daemon::to_json(findings)}};
-    const auto text = reply.dump(-1, ' ', false, proto::Json::error_handler_t::replace);
-    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-                   std::fflush(stdout) == 0
-               ? 0
-               : kFailure;
+    return print(reply.dump(-1, ' ', false, proto::Json::error_handler_t::replace)) ? 0 : kFailure;
+}
+
+// `directory` empty: that of the configuration.
+int check(const std::string& directory, const daemon::Options& options, bool json,
+          const SysRoot& root) {
+    const auto report = daemon::check_directory(directory.empty() ? options.config : directory,
+                                                !directory.empty(), root);
+    const auto text =
+        json ? daemon::to_json(report).dump(2, ' ', false, proto::Json::error_handler_t::replace) +
+                   "\n"
+             : daemon::to_text(report);
+    return print(text) && report.problems.empty() ? 0 : kFailure;
 }
 
 }  // namespace
@@ -77,6 +91,16 @@ int main(int argc, char** argv) {
     app.add_flag("--despite-leases", options.despite_leases,
                  "With --give-back: what is leased stays with its holder, all else goes back")
         ->needs(give);
+    std::string directory;
+    auto* const check_option =
+        app.add_option(
+               "--check", directory,
+               "Say all that is wrong with the configuration (in DIR, or that of --config), "
+               "and exit: 0 nothing, 1 something (vfbroker check)")
+            ->type_name("[DIR]")
+            ->expected(0, 1);
+    bool json = false;
+    app.add_flag("--json", json, "Say it as JSON")->needs(check_option);
     // Internal: a worker process, with its socket as descriptor 3.
     app.add_option("--worker", worker)->group("");
     CLI11_PARSE(app, argc, argv);
@@ -87,6 +111,7 @@ int main(int argc, char** argv) {
         return kFailure;
     }
     if (!worker.empty()) daemon::run_worker(UniqueFd(kWorkerSocket), *root);
+    if (check_option->count() > 0) return check(directory, options, json, *root);
     if (doctor) return diagnose(*root);
     if (give_back) options.task = daemon::Task::give_back;
     return serve(options, *root);

@@ -31,6 +31,7 @@ Json pf_json(const broker::PfPlan& pf) {
         json["blocked"].push_back(
             {{"code", to_string(error.code)}, {"message", error.message()}, {"hint", error.hint}});
     json["later"] = pf.later;
+    json["refused"] = pf.refused;
     return json;
 }
 

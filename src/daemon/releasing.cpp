@@ -19,7 +19,7 @@ using broker::Lease;
 using broker::LeaseId;
 
 // Who asks waits for it, and it is a courtesy.
-constexpr auto kTimeout = 5s;
+constexpr auto kHoldersTimeout = 5s;
 
 std::string operation_of(LeaseId id) {
     return fmt::format("release lease {}", id);
@@ -73,7 +73,7 @@ void Leasing::find_holders(const ReleasingPtr& r, const std::string& pf,
     hardware_.worker_of(pf).call(
         {.operation = "holders",
          .parameters = {{"addresses", std::move(texts)}},
-         .timeout = kTimeout,
+         .timeout = kHoldersTimeout,
          .subject = addresses.front().str(),
          .done =
              [this, r, addresses](const Result<WorkerReply>& reply) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "answers.hpp"
@@ -85,45 +86,50 @@ Error refusal_without_more(const std::string& operation) {
 
 }  // namespace
 
-Service::Method Service::find(const std::string& name) {
-    static constexpr auto kMethods = std::to_array<std::pair<std::string_view, Method>>({
-        {"org.varlink.service.GetInfo", &Service::get_info},
-        {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description},
-        {"io.vfbroker.List", &Service::list},
-        {"io.vfbroker.Show", &Service::show},
-        {"io.vfbroker.Explain", &Service::explain},
-        {"io.vfbroker.ListPools", &Service::list_pools},
-        {"io.vfbroker.ListLeases", &Service::list_leases},
-        {"io.vfbroker.Status", &Service::status},
-        {"io.vfbroker.Diagnose", &Service::diagnose},
-        {"io.vfbroker.Lease", &Service::lease},
-        {"io.vfbroker.Release", &Service::release},
-        {"io.vfbroker.Transfer", &Service::transfer},
-        {"io.vfbroker.Keep", &Service::keep},
-        {"io.vfbroker.Reload", &Service::reload},
-        {"io.vfbroker.Plan", &Service::plan},
-        {"io.vfbroker.Apply", &Service::apply},
-        {"io.vfbroker.Drain", &Service::drain},
-        {"io.vfbroker.Resume", &Service::resume},
-        {"io.vfbroker.Resize", &Service::resize},
-        {"io.vfbroker.Take", &Service::take},
-        {"io.vfbroker.Watch", &Service::watch},
-        {"io.vfbroker.WatchLeases", &Service::watch_leases},
+const Service::Entry* Service::find(const std::string& name) {
+    static constexpr auto kMethods = std::to_array<Entry>({
+        {"org.varlink.service.GetInfo", &Service::get_info, Needs::nothing},
+        {"org.varlink.service.GetInterfaceDescription", &Service::get_interface_description,
+         Needs::nothing},
+        {"io.vfbroker.List", &Service::list, Needs::inventory},
+        {"io.vfbroker.Show", &Service::show, Needs::inventory},
+        {"io.vfbroker.Explain", &Service::explain, Needs::inventory},
+        {"io.vfbroker.ListPools", &Service::list_pools, Needs::inventory},
+        {"io.vfbroker.ListLeases", &Service::list_leases, Needs::nothing},
+        {"io.vfbroker.Status", &Service::status, Needs::inventory_at_best},
+        {"io.vfbroker.Diagnose", &Service::diagnose, Needs::inventory_at_best},
+        {"io.vfbroker.Lease", &Service::lease, Needs::inventory},
+        {"io.vfbroker.Release", &Service::release, Needs::nothing},
+        {"io.vfbroker.Transfer", &Service::transfer, Needs::nothing},
+        {"io.vfbroker.Keep", &Service::keep, Needs::nothing},
+        {"io.vfbroker.Reload", &Service::reload, Needs::inventory_at_best},
+        {"io.vfbroker.Plan", &Service::plan, Needs::inventory},
+        {"io.vfbroker.Apply", &Service::apply, Needs::inventory},
+        {"io.vfbroker.Drain", &Service::drain, Needs::nothing},
+        {"io.vfbroker.Resume", &Service::resume, Needs::nothing},
+        {"io.vfbroker.Resize", &Service::resize, Needs::inventory},
+        {"io.vfbroker.Take", &Service::take, Needs::inventory},
+        {"io.vfbroker.Watch", &Service::watch, Needs::inventory},
+        {"io.vfbroker.WatchLeases", &Service::watch_leases, Needs::nothing},
     });
-    for (const auto& [method, function] : kMethods)
-        if (method == name) return function;
-    return nullptr;
+    const auto* const found = std::ranges::find(kMethods, name, &Entry::name);
+    return found == kMethods.end() ? nullptr : found;
 }
 
 void Service::handle(const Request& request) {
     const std::string& name = request.call.method;
-    if (const Method method = find(name)) {
+    if (const Entry* entry = find(name)) {
         Request told = request;
         told.refused = [this, caller = request.caller,
                         pool = pool_of(request.call)](const Error& error) {
             if (error.code == Code::denied && error.errnum == 0) denials_.note(caller, pool, error);
         };
-        return (this->*method)(told);
+        if (entry->needs == Needs::nothing) return (this->*entry->method)(told);
+        return gate_.pass(request.session, [this, told, entry](const Result<>& inventory) {
+            if (!inventory && entry->needs == Needs::inventory)
+                return refuse(told, inventory.error());
+            (this->*entry->method)(told);
+        });
     }
     const std::string interface = name.substr(0, name.rfind('.'));
     if (interface == proto::kInterface || interface == proto::kServiceInterface)

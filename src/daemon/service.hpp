@@ -6,8 +6,10 @@
 #include <functional>
 
 #include "applier.hpp"
+#include "config_state.hpp"
 #include "denials.hpp"
 #include "drainer.hpp"
+#include "gate.hpp"
 #include "lease_watchers.hpp"
 #include "leasing.hpp"
 #include "resizer.hpp"
@@ -19,8 +21,10 @@ namespace vfb::daemon {
 
 class Service {
 public:
-    // Reads and applies the configuration again; the result when it was accepted or refused.
-    using Reload = std::function<void(std::function<void(Result<>)>)>;
+    // What is left undone, if that could be told in time; or why the configuration was refused.
+    using ReloadDone = std::function<void(Result<std::optional<broker::Plan>>)>;
+    // Reads and applies the configuration again.
+    using Reload = std::function<void(ReloadDone)>;
 
     struct Parts {
         const SysRoot& root;
@@ -34,6 +38,8 @@ public:
         Applier& applier;
         Watchers& watchers;
         LeaseWatchers& lease_watchers;
+        Gate& gate;
+        const ConfigState& config_state;
         Reload reload;
     };
     explicit Service(const Parts& parts)
@@ -48,15 +54,27 @@ public:
           applier_(parts.applier),
           watchers_(parts.watchers),
           lease_watchers_(parts.lease_watchers),
+          gate_(parts.gate),
           reload_(parts.reload),
-          views_(parts.world, parts.broker, parts.hardware) {}
+          views_(parts.world, parts.broker, parts.hardware, parts.config_state) {}
 
     // Answers at once or later; `request.reply` is called once.
     void handle(const Request& request);
 
 private:
     using Method = void (Service::*)(const Request&);
-    static Method find(const std::string& name);
+    // Of what a method needs to know of the machine to be answered.
+    enum class Needs {
+        nothing,
+        inventory,          // there is no answer without
+        inventory_at_best,  // what is wrong with it is part of the answer
+    };
+    struct Entry {
+        std::string_view name;
+        Method method;
+        Needs needs;
+    };
+    static const Entry* find(const std::string& name);
     // Reads all that decides about the function that the call names, by a worker; `made` makes the
     // reply of it. What cannot be answered is refused here.
     using MakeReply = std::function<Json(const Json& explained, const pci::Function& function)>;
@@ -102,6 +120,7 @@ private:
     Applier& applier_;
     Watchers& watchers_;
     LeaseWatchers& lease_watchers_;
+    Gate& gate_;
     Reload reload_;
     Views views_;
     Denials denials_;

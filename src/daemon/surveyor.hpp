@@ -24,10 +24,16 @@ public:
     // All PFs of `config`; one that cannot be read is in it with the problem. `done` exactly once.
     void survey(const broker::Config& config, std::function<void(SeenPfs)> done);
 
+    // What the PFs can be asked for that are in use already; one that cannot be read is not in it.
+    // `done` exactly once.
+    using Limits = std::map<std::string, broker::PfLimits>;  // by name in the configuration
+    void read_limits(const broker::Config& config, std::function<void(const Limits&)> done);
+
 private:
     struct Survey;
+    struct ReadLimits;
     void survey_pf(const std::shared_ptr<Survey>& survey, const broker::PfConfig& pf,
-                   const Result<pci::Address>& address);
+                   const std::vector<std::string>& asked, const Result<pci::Address>& address);
 
     Workers& workers_;
     World& world_;

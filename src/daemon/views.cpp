@@ -220,7 +220,10 @@ Json Views::leases(const broker::Caller& caller) const {
 
 Json Views::status(const SysRoot& root) const {
     const vfio::Support& support = hardware_.support();
-    Json json{{"version", VFB_VERSION}, {"backends", Json::array()}, {"missing", Json::object()}};
+    Json json{{"version", VFB_VERSION},
+              {"configuration", to_json(config_state_)},
+              {"backends", Json::array()},
+              {"missing", Json::object()}};
     if (support.iommufd)
         json["backends"].push_back("iommufd");
     else
@@ -240,7 +243,9 @@ Json Views::status(const SysRoot& root) const {
         entry["wanted"] = config != nullptr ? config->vfs : 0;
         if (function != nullptr)
             entry["present"] = function->sriov ? function->sriov->vfs.size() : 0;
-        entry["state"] = to_string(pf.state);
+        // It works, and is not what the configuration says.
+        const bool differs = pf.state == PfStatus::State::ready && pf.problem;
+        entry["state"] = differs ? "differs" : to_string(pf.state);
         entry["drained"] =
             broker_.drained().contains({.kind = broker::DrainTarget::Kind::pf, .name = name});
         if (const auto resize = broker_.resizes().find(name); resize != broker_.resizes().end())
@@ -260,6 +265,13 @@ doctor::DaemonFacts Views::daemon_facts() const {
     doctor::DaemonFacts facts;
     facts.pid = ::getpid();
     facts.version = VFB_VERSION;
+    if (config_state_.fault) {
+        const Error* error = &*config_state_.fault;
+        for (; error != nullptr; error = error->cause.get())
+            facts.config_faults.push_back(
+                {.place = error->subject, .text = error->reason, .hint = error->hint});
+        facts.config_in_force = in_words(config_state_.in_force);
+    }
     for (const auto& [name, pf] : hardware_.pfs()) {
         const broker::PfConfig* config = broker_.config().find_pf(name);
         const pci::Function* function = pf.address ? world_.find(*pf.address) : nullptr;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/broker.hpp"
+#include "config_state.hpp"
 #include "doctor/doctor.hpp"
 #include "hardware.hpp"
 #include "leasing.hpp"
@@ -17,8 +18,9 @@ namespace vfb::daemon {
 
 class Views {
 public:
-    Views(const World& world, const broker::Broker& broker, const Hardware& hardware)
-        : world_(world), broker_(broker), hardware_(hardware) {}
+    Views(const World& world, const broker::Broker& broker, const Hardware& hardware,
+          const ConfigState& config_state)
+        : world_(world), broker_(broker), hardware_(hardware), config_state_(config_state) {}
 
     // The whole reply to List, serialised: kept until something changes, since a large host has
     // thousands of functions and is asked often.
@@ -49,6 +51,7 @@ private:
     const World& world_;
     const broker::Broker& broker_;
     const Hardware& hardware_;
+    const ConfigState& config_state_;
     Kept all_;
     Kept managed_;
 };

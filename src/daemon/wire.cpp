@@ -381,8 +381,29 @@ Result<broker::FileTexts> file_texts_from_json(const Json& json) {
     return texts;
 }
 
+Json to_json(const broker::PfLimits& limits) {
+    Json json{{"hasNetdev", limits.has_netdev}, {"lacking", limits.lacking}};
+    put(json, "vfs", limits.vfs);
+    put(json, "leastMtu", limits.least_mtu);
+    put(json, "mostMtu", limits.most_mtu);
+    put(json, "drivers", limits.drivers);
+    return json;
+}
+
+broker::PfLimits pf_limits_from_json(const Json& json) {
+    broker::PfLimits limits;
+    take(json, "vfs", limits.vfs);
+    limits.has_netdev = json.at("hasNetdev").get<bool>();
+    limits.lacking = json.at("lacking").get<std::vector<std::string>>();
+    take(json, "leastMtu", limits.least_mtu);
+    take(json, "mostMtu", limits.most_mtu);
+    take(json, "drivers", limits.drivers);
+    return limits;
+}
+
 Json to_json(const broker::Survey& survey) {
-    Json json{{"vfs", Json::array()},
+    Json json{{"limits", to_json(survey.limits)},
+              {"vfs", Json::array()},
               {"drivers", Json::array()},
               {"attributes", Json::array()},
               {"inUse", Json::array()}};
@@ -403,6 +424,7 @@ Json to_json(const broker::Survey& survey) {
 
 Result<broker::Survey> survey_from_json(const Json& json) {
     broker::Survey survey;
+    survey.limits = pf_limits_from_json(json.at("limits"));
     take(json, "up", survey.up);
     take(json, "mtu", survey.mtu);
     if (const auto mode = json.find("eswitchMode"); mode != json.end())

@@ -47,6 +47,8 @@ Json to_json(const broker::Despite& despite);
 Result<broker::Despite> despite_from_json(const Json& json);
 // [{"path": "vfbroker.toml", "text": "..."}], as io.vfbroker ConfigurationFile.
 Result<broker::FileTexts> file_texts_from_json(const Json& json);
+Json to_json(const broker::PfLimits& limits);
+broker::PfLimits pf_limits_from_json(const Json& json);
 Json to_json(const broker::Survey& survey);
 Result<broker::Survey> survey_from_json(const Json& json);
 Json to_json(const broker::ScrubRequest& request);

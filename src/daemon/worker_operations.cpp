@@ -95,6 +95,7 @@ Result<broker::PreparePfRequest> prepare_request(const Context& c) {
     const auto settings = pf_settings_from_json(c.parameters.at("settings"));
     request.mtu = settings.mtu;
     request.eswitch_mode = settings.eswitch_mode;
+    request.attributes = c.parameters.at("attributes").get<std::vector<std::string>>();
     return request;
 }
 
@@ -115,6 +116,7 @@ Result<WorkerReply> read_pf(const Context& c) {
     reply.parameters["settings"] =
         to_json(PfSettings{.mtu = found.mtu, .eswitch_mode = found.eswitch_mode});
     reply.parameters["vfs"] = vfs_to_json(found.vfs, found.bindings);
+    reply.parameters["limits"] = to_json(found.limits);
     return reply;
 }
 
@@ -164,9 +166,20 @@ Result<WorkerReply> read_attributes(const Context& c) {
 
 Result<WorkerReply> survey_pf(const Context& c) {
     VFB_TRY(const auto pf, c.address("pf"));
-    VFB_TRY(const auto survey, c.work.survey_pf(pf, c.parameters.at("wanted").get<unsigned>()));
+    VFB_TRY(const auto survey,
+            c.work.survey_pf(pf, c.parameters.at("wanted").get<unsigned>(),
+                             c.parameters.at("asked").get<std::vector<std::string>>()));
     WorkerReply reply;
     reply.parameters = to_json(survey);
+    return reply;
+}
+
+Result<WorkerReply> read_limits(const Context& c) {
+    VFB_TRY(const auto pf, c.address("pf"));
+    VFB_TRY(const auto limits,
+            c.work.read_limits(pf, c.parameters.at("asked").get<std::vector<std::string>>()));
+    WorkerReply reply;
+    reply.parameters = to_json(limits);
     return reply;
 }
 
@@ -257,7 +270,7 @@ Result<WorkerReply> diagnose(const Context& c) {
 
 using Operation = Result<WorkerReply> (*)(const Context&);
 
-constexpr std::array<std::pair<std::string_view, Operation>, 16> kOperations{{
+constexpr std::array<std::pair<std::string_view, Operation>, 17> kOperations{{
     {"inventory", inventory},
     {"read", read},
     {"read-pf", read_pf},
@@ -265,6 +278,7 @@ constexpr std::array<std::pair<std::string_view, Operation>, 16> kOperations{{
     {"give-back-pf", give_back_pf},
     {"resize-pf", resize_pf},
     {"survey-pf", survey_pf},
+    {"read-limits", read_limits},
     {"read-attributes", read_attributes},
     {"scrub", scrub},
     {"set-attributes", set_attributes},

@@ -27,7 +27,13 @@ Result<> World::start(const std::function<void(Result<>)>& on_ready) {
         VFB_TRY(source_,
                 loop_.watch(monitor_->fd(), EPOLLIN, [this](std::uint32_t) { on_uevents(); }));
     }
-    everything_ = on_ready;
+    on_ready_ = on_ready;
+    everything_ = [this](const Result<>& result) {
+        if (result) return ready();
+        on_ready_(result);
+        everything_failed_ = true;
+        read_again_later();
+    };
     read_next();
     return {};
 }
@@ -67,10 +73,15 @@ void World::on_uevent(const pci::Uevent& event) {
         dirty_.insert(*function->physfn);
 }
 
+// The first time that everything was read, which may have taken several attempts.
+void World::ready() {
+    if (const auto first = std::exchange(on_ready_, {})) first({});
+}
+
 void World::everything_is_due() {
     if (everything_) return;
     everything_ = [this](const Result<>& result) {
-        if (result) return;
+        if (result) return ready();
         log_error(result.error());
         everything_failed_ = true;
         read_again_later();

@@ -28,7 +28,8 @@ public:
     World(EventLoop& loop, Workers& workers, bool live)
         : loop_(loop), worker_(workers.of("inventory")), live_(live) {}
 
-    // Subscribes, then enumerates; `on_ready` once, when everything was read or could not be.
+    // Subscribes, then enumerates. `on_ready` when everything was read; before that, an Error when
+    // it could not be and is tried again.
     Result<> start(const std::function<void(Result<>)>& on_ready);
 
     // `before` or `now` is null when the function appeared or vanished.
@@ -59,6 +60,7 @@ private:
     void read_next();
     void read_everything();
     void read_dirty();
+    void ready();
     void everything_is_due();
     void read_again_later(const Addresses& addresses);
     void read_again_later();
@@ -76,6 +78,7 @@ private:
     iommu::Functions functions_;
     Addresses dirty_;
     std::vector<std::function<void()>> waiting_;  // for dirty_ to be read
+    std::function<void(Result<>)> on_ready_;      // until it was told of success
     std::function<void(Result<>)> everything_;    // set: all functions are to be read
     std::optional<std::uint64_t> reading_;        // which one is under way
     std::uint64_t last_reading_ = 0;

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
 #include <set>
 
+#include "broker/config.hpp"
 #include "checks.hpp"
 
 namespace vfb::doctor {
@@ -42,6 +44,33 @@ void check_daemon(const Host& host, Report& report) {
                                                      "vfbrokerd.service"
                                                    : "install its units, or start vfbrokerd");
     report.pass(fmt::format("vfbrokerd {} runs (pid {})", host.daemon->version, host.daemon->pid));
+}
+
+namespace {
+
+// Where no daemon has read them.
+void check_files(const Host& host, Report& report) {
+    const auto folder = host.root.folder(broker::kConfigDirectory);
+    if (!folder && folder.error().errnum == ENOENT)
+        return report.note(
+            fmt::format("there is no {}: nothing is configured", broker::kConfigDirectory),
+            "see vfbroker.toml(5)");
+    if (!folder) return report.note(folder.error().message(), "root can read it");
+    for (const auto& problem : broker::check_config(folder->path()).problems)
+        report.add(Finding::Level::fail, problem.where.str(), problem.text,
+                   problem.hint.empty() ? "correct it, then vfbroker check" : problem.hint);
+    if (report.empty()) report.pass("its files are right");
+}
+
+}  // namespace
+
+void check_configuration(const Host& host, Report& report) {
+    if (host.daemon == nullptr) return check_files(host, report);
+    for (const auto& fault : host.daemon->config_faults)
+        report.add(Finding::Level::fail, fault.place,
+                   fmt::format("{}; {}", fault.text, host.daemon->config_in_force),
+                   fault.hint.empty() ? "correct it, then vfbroker reload" : fault.hint);
+    if (host.daemon->config_faults.empty()) report.pass("its files are in force");
 }
 
 void check_functions(const Host& host, Report& report) {

@@ -35,6 +35,7 @@ void check_driverctl(const Host& host, Report& report);
 void check_vfio_pci_ids(const Host& host, Report& report);
 void check_sriov_operator(const Host& host, Report& report);
 // check_daemon.cpp
+void check_configuration(const Host& host, Report& report);
 void check_daemon(const Host& host, Report& report);
 void check_functions(const Host& host, Report& report);
 void check_drift(const Host& host, Report& report);

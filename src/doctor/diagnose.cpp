@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The table of checks, in the order in which they are told: from the firmware up to the daemon.
+// The table of checks, in the order in which they are told: the configuration, without which the
+// others are of no use, and then from the firmware up to the daemon.
 #include <algorithm>
 #include <array>
 
@@ -15,7 +16,8 @@ struct HostCheck {
     std::string_view needs;  // of Host::unread; empty: nothing that could be missing
 };
 
-constexpr std::array<HostCheck, 24> kHostChecks{{
+constexpr std::array<HostCheck, 25> kHostChecks{{
+    {"configuration", check_configuration, ""},
     {"firmware-tables", check_firmware_tables, ""},
     {"iommu", check_iommu, "iommu"},
     {"iommu-groups", check_iommu_groups, "iommu-groups"},

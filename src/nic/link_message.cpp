@@ -76,6 +76,14 @@ Result<> read_attribute(const nlattr* attribute, std::size_t room, Link& link) {
             if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
                 link.mtu = nla_get_u32(attribute);
             return {};
+        case IFLA_MIN_MTU:
+            if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
+                link.least_mtu = nla_get_u32(attribute);
+            return {};
+        case IFLA_MAX_MTU:
+            if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
+                link.most_mtu = nla_get_u32(attribute);
+            return {};
         case IFLA_NUM_VF:
             if (nla_len(attribute) >= static_cast<int>(sizeof(std::uint32_t)))
                 link.vf_count = nla_get_u32(attribute);

@@ -34,6 +34,8 @@ struct Link {
     bool up = false;       // IFF_UP
     bool carrier = false;  // IFF_LOWER_UP
     std::uint32_t mtu = 0;
+    std::uint32_t least_mtu = 0;
+    std::uint32_t most_mtu = 0;  // 0: the driver names none
     // IFLA_NUM_VF: how many VFs there are; nullopt: no VFs on this kind of link.
     std::optional<std::uint32_t> vf_count;
     // What the driver answered for each VF, in order. Fewer than vf_count: it did not answer for

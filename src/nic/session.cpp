@@ -2,11 +2,22 @@
 #include <fmt/format.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
+#include <cerrno>
+
+#include "attributes.hpp"
 #include "link_query.hpp"
 #include "nic/vf_attributes.hpp"
 #include "vf_write.hpp"
 
 namespace vfb::nic {
+namespace {
+
+// No PF has so many VFs that this is one of them, and no driver takes it for something else (mlx5
+// has vports of its own at the end of 16 bits).
+constexpr std::uint32_t kNoVf = 0x7000;
+
+}  // namespace
 
 struct Session::Impl {
     NetlinkSocket socket;
@@ -79,6 +90,22 @@ Result<std::uint32_t> Session::set_mtu(int ifindex, std::uint32_t mtu) {
         return fail(Code::failed, operation, before.name,
                     fmt::format("the kernel took it, but it reads {}", after.mtu));
     return before.mtu;
+}
+
+Result<LinkLimits> Session::limits(int ifindex, std::span<const std::string> attributes) {
+    VFB_TRY(const auto link, read_link(impl_->socket, ifindex));
+    LinkLimits limits{.least_mtu = link.least_mtu, .most_mtu = link.most_mtu, .lacking = {}};
+    VfAttributes values;
+    for (const auto& attribute : attribute_table()) attribute.set_default(values);
+    for (const auto& attribute : attribute_table()) {
+        if (std::ranges::find(attributes, attribute.info.name) == attributes.end()) continue;
+        Messages message;
+        add_set_vf(message, ifindex, kNoVf, attribute.encode, values);
+        VFB_TRY(const auto answer, impl_->socket.ask(std::move(message)));
+        // A driver that has it finds that there is no such VF; else the kernel has nobody to ask.
+        if (answer.errnum == EOPNOTSUPP) limits.lacking.emplace_back(attribute.info.name);
+    }
+    return limits;
 }
 
 }  // namespace vfb::nic

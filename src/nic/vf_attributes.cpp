@@ -121,6 +121,12 @@ std::optional<std::uint64_t> value_number(const VfAttributes& attributes, std::s
     return attribute->number(attributes);
 }
 
+bool asks_for_more(const VfAttributes& attributes, std::string_view name) {
+    const auto* const attribute = find_attribute(name);
+    return attribute != nullptr && attribute->is_set(attributes) &&
+           !attribute->is_default(attributes);
+}
+
 std::optional<std::string> value_text(const VfAttributes& attributes, std::string_view name) {
     const auto* const attribute = find_attribute(name);
     if (attribute == nullptr || !attribute->is_set(attributes)) return std::nullopt;

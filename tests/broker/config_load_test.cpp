@@ -3,6 +3,7 @@
 // Configuration files as they lie in a directory, and the system's accounts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +16,8 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Key;
 
 class ConfigDirectory : public testing::Test {
 protected:
@@ -66,7 +69,8 @@ TEST_F(ConfigDirectory, MergesInOrderOfName) {
     file("10-pfs.toml", "[pf.u]\nslot = '1'\nvfs = 2\n");
     const auto config = load();
     ASSERT_TRUE(config) << config.error().message();
-    EXPECT_THAT(config->files, ElementsAre(path_ + "/10-pfs.toml", path_ + "/20-pools.toml"));
+    EXPECT_THAT(config->files,
+                ElementsAre(Key(path_ + "/10-pfs.toml"), Key(path_ + "/20-pools.toml")));
     EXPECT_EQ(config->pools.size(), 1U);
     EXPECT_EQ(config->pools[0].location.str(), path_ + "/20-pools.toml:1:1");
 }
@@ -90,7 +94,7 @@ TEST_F(ConfigDirectory, OtherTextsForFiles) {
                                             {path_ + "/b.toml", std::nullopt},
                                             {"c.toml", "[pool.p]\npf = 'v'\n"}});
     ASSERT_TRUE(config) << config.error().message();
-    EXPECT_THAT(config->files, ElementsAre(path_ + "/a.toml", path_ + "/c.toml"));
+    EXPECT_THAT(config->files, ElementsAre(Key(path_ + "/a.toml"), Key(path_ + "/c.toml")));
     ASSERT_EQ(config->pfs.size(), 1U);
     EXPECT_EQ(config->pfs[0].name, "v");
     // What is in the files stays there.
@@ -114,11 +118,135 @@ TEST_F(ConfigDirectory, OtherTextsOfWhatIsNoFileOfIt) {
     EXPECT_TRUE(load_config(path_ + "/nowhere", {{"a.toml", ""}}));
 }
 
-TEST_F(ConfigDirectory, AnUnreadableFileIsAnError) {
-    std::filesystem::create_directory(path_ + "/x.toml");
+// What is wrong with it, as `FILE:LINE:COLUMN: text`, without the folder.
+std::vector<std::string> problems(const std::string& directory) {
+    std::vector<std::string> all;
+    for (const auto& problem : check_config(directory).problems) {
+        auto place = problem.where.str();
+        if (place.starts_with(directory + "/")) place.erase(0, directory.size() + 1);
+        all.push_back(place + ": " + problem.text);
+    }
+    return all;
+}
+
+TEST_F(ConfigDirectory, WhatIsNoFileIsAProblemAndWaitedForByNobody) {
+    std::filesystem::create_directory(path_ + "/folder.toml");
+    ASSERT_EQ(::mkfifo((path_ + "/pipe.toml").c_str(), 0600), 0);
+    std::filesystem::create_symlink("/nowhere", path_ + "/link.toml");
+    file("ok.toml", "");
+    EXPECT_THAT(problems(path_),
+                ElementsAre("folder.toml: it is a folder, and no file",
+                            "link.toml: cannot open it: No such file or directory",
+                            "pipe.toml: it is a pipe, a socket or a device, and no file"));
+    EXPECT_EQ(load().error().operation, "read the configuration " + path_ + "/folder.toml");
+}
+
+TEST_F(ConfigDirectory, AFileInPlaceOfItIsAProblem) {
+    file("a.toml", "");
+    EXPECT_THAT(problems(path_ + "/a.toml"),
+                ElementsAre(path_ + "/a.toml: cannot open it: Not a directory"));
+}
+
+TEST_F(ConfigDirectory, AHugeFileIsNotRead) {
+    file("huge.toml", "# all of it\n");
+    std::filesystem::resize_file(path_ + "/huge.toml", std::uintmax_t{100} << 20);
+    file("large.toml", "# " + std::string(kLargestFile - 2, 'x'));
+    EXPECT_THAT(problems(path_), ElementsAre("huge.toml: it is larger than 1024 KiB, which no "
+                                             "configuration is"));
+}
+
+TEST_F(ConfigDirectory, LineEndsAndByteOrderMarksOfOtherSystems) {
+    file("a.toml", "\xef\xbb\xbf[pf.u]\r\nslot = '1'\r\nvfs = 2\r\n\r\n[pool.p]\r\npf = 'u'\r\n");
     const auto config = load();
-    ASSERT_FALSE(config);
-    EXPECT_THAT(config.error().message(), HasSubstr(path_ + "/x.toml"));
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->pools[0].location.line, 5U);
+    file("b.toml", "\xef\xbb\xbf[pool.q]\r\npfs = 'u'\r\n");
+    EXPECT_THAT(problems(path_), ElementsAre("b.toml:2:1: unknown key 'pfs' in [pool.q]"));
+}
+
+TEST_F(ConfigDirectory, BytesThatAreNoText) {
+    file("a.toml", "[pf.u]\nslot = '1'\nvfs = 2\n# \xff\xfe\n");
+    ASSERT_EQ(problems(path_).size(), 1U);
+    EXPECT_THAT(problems(path_)[0], testing::StartsWith("a.toml:4:"));
+    EXPECT_THAT(problems(path_)[0], HasSubstr("utf-8"));
+}
+
+// TOML ends at its first mistake.
+TEST_F(ConfigDirectory, AllMistakesOfAllFilesAreTold) {
+    file("a.toml",
+         "[pf.u]\nslot = = '1'\nvfs = 2\n[pf.v]\nslot = '2'\nnum_vfs = 2\n"
+         "[pool.p]\npf = 'u\nvfs = '0'\n[pool.q]\npf = 'v'\ndriver = 'a/b'\n");
+    file("b.toml", "[pf.w]\nslot = '3'\nvfs = 99999\n");
+    std::vector<std::string> places;
+    for (const auto& text : problems(path_)) places.push_back(text.substr(0, text.find(": ")));
+    EXPECT_THAT(places, ElementsAre("a.toml:2:8", "a.toml:6:1", "a.toml:8:8", "a.toml:12:10",
+                                    "b.toml:3:7"));
+}
+
+TEST_F(ConfigDirectory, AStringWithoutEndIsToldOnce) {
+    file("a.toml", "[pf.u]\nslot = \"\"\"1\nvfs = 2\n[pf.v]\nslot = '2'\nvfs = 2\n");
+    EXPECT_EQ(problems(path_).size(), 1U);
+}
+
+TEST_F(ConfigDirectory, OnlyMistakesAndNothingElseMayBeThere) {
+    file("a.toml", "]\n");
+    EXPECT_EQ(problems(path_).size(), 1U);
+    file("a.toml", std::string("[pf.u]\nslot = '1'\0\nvfs = 2\n", 26));
+    EXPECT_EQ(problems(path_).size(), 1U);
+}
+
+// Of the one unknown key that the text has.
+std::string hint_of(const std::string& text) {
+    const auto config = parse_config(text, "x.toml");
+    EXPECT_FALSE(config) << text;
+    return config ? "" : config.error().hint;
+}
+
+TEST(NearMisses, AreSuggested) {
+    const std::string pf = "[pf.u]\nslot = '1'\n";
+    EXPECT_EQ(hint_of(pf + "num_vfs = 4\n"), "did you mean 'vfs'?");
+    EXPECT_EQ(hint_of(pf + "sriov_numvfs = 4\n"), "did you mean 'vfs'?");
+    EXPECT_EQ(hint_of(pf + "vsf = 4\n"), "did you mean 'vfs'?");
+    EXPECT_EQ(hint_of(pf + "vfs = 4\nLink-Up = true\n"), "did you mean 'link_up'?");
+    EXPECT_EQ(hint_of(pf + "vfs = 4\nvlan = 4\n"), "it stands in a table [pool.NAME.attributes]");
+    const std::string pool = pf + "vfs = 4\n[pool.p]\n";
+    EXPECT_EQ(hint_of(pool + "pfs = 'u'\n"), "did you mean 'pf'?");
+    EXPECT_EQ(hint_of(pool + "pf = 'u'\nvlan_id = 5\n"),
+              "did you mean 'vlan' in a table [pool.p.attributes]?");
+    EXPECT_EQ(hint_of(pool + "pf = 'u'\nmtu = 5\n"), "it stands in a table [pf.NAME]");
+    EXPECT_EQ(hint_of(pool + "pf = 'u'\n[pool.p.attributes]\nvlan_id = 5\n"),
+              "did you mean 'vlan'?");
+    EXPECT_EQ(hint_of(pool + "pf = 'u'\n[pool.p.attributes]\ndrift = 'repair'\n"),
+              "it stands in a table [pool.p]");
+    EXPECT_EQ(hint_of("[pfs.u]\nslot = '1'\n"), "did you mean 'pf'?");
+    EXPECT_EQ(hint_of("vfs = 4\n"), "it stands in a table [pf.NAME]");
+    EXPECT_EQ(hint_of(pf + "vfs = 4\nelephants = 4\n"), "");
+}
+
+TEST(TwoTablesWithOnePf, AreFoundWithoutTheMachine) {
+    const auto refused = [](const std::string& one, const std::string& other) {
+        return !parse_config("[pf.a]\nvfs = 2\n" + one + "\n[pf.b]\nvfs = 2\n" + other + "\n",
+                             "x.toml");
+    };
+    const std::string mac = "mac = '52:54:00:00:00:01'";
+    EXPECT_TRUE(refused("address = '0000:01:00.0'", "address = '0000:01:00.0'\ndriver = 'igb'"));
+    EXPECT_TRUE(refused(mac, mac + "\ndriver = 'igb'"));
+    EXPECT_TRUE(refused(mac, mac + "\naddress = '0000:01:00.0'"));
+    EXPECT_FALSE(refused(mac + "\naddress = '0000:01:00.1'", mac + "\naddress = '0000:01:00.0'"));
+    // A slot can have several functions, a driver many.
+    EXPECT_FALSE(refused("slot = '1'", "slot = '1'\nvendor = '8086'"));
+    EXPECT_FALSE(refused("driver = 'igb'", "driver = 'igb'\nslot = '1'"));
+}
+
+TEST(Places, AreThoseOfTheKeys) {
+    const auto config = parse_config(
+        "[pf.u]\nslot = '1'\nvfs = 2\n[pool.p]\npf = 'u'\n"
+        "[pool.p.attributes]\nvlan = 5\n",
+        "x.toml");
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->pfs[0].place_of("vfs").str(), "x.toml:3:7");
+    EXPECT_EQ(config->pfs[0].place_of("mtu").str(), "x.toml:1:1");
+    EXPECT_EQ(config->pools[0].place_of("attributes.vlan").str(), "x.toml:7:8");
 }
 
 class Everybody : public AccountResolver {

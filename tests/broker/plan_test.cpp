@@ -197,5 +197,22 @@ TEST_F(PlanTest, WhatWasRefusedIsTriedAgain) {
     EXPECT_THAT(texts(plan()), ElementsAre(HasSubstr("uplink/1: scrub again: cannot take it")));
 }
 
+// Nothing of it is begun, and the others go on.
+TEST_F(PlanTest, WhatTheMachineCannotDoIsRefusedWhole) {
+    seen["uplink"].survey.limits.vfs = 4;
+    seen["uplink"].survey.mtu = 1500;
+    std::string text = with_vfs(16);
+    text.replace(text.find("vfs = 16"), 8, "vfs = 16\nmtu = 9000");
+    const auto made = plan(text);
+    ASSERT_EQ(made.pfs.size(), 1U);
+    EXPECT_TRUE(made.pfs[0].refused);
+    EXPECT_FALSE(made.pfs[0].resize);
+    EXPECT_THAT(made.pfs[0].changes, IsEmpty());
+    ASSERT_EQ(made.pfs[0].blocked.size(), 1U);
+    EXPECT_EQ(made.pfs[0].blocked[0].message(),
+              "cannot create 16 VFs on 0000:01:00.0: it can have at most 4");
+    EXPECT_FALSE(plan(with_vfs(4)).pfs.at(0).refused);
+}
+
 }  // namespace
 }  // namespace vfb::broker

@@ -128,6 +128,10 @@ const std::vector<Case>& cases() {
         {"plan-invalid",
          {"plan", "--without", "old.toml", "--json"},
          {{"Plan", "refuse-configuration"}}},
+        {"plan-refused", {"plan"}, {{"Plan", "plan-refused"}}},
+        {"apply-refused",
+         {"apply", "--yes"},
+         {{"Plan", "plan-refused"}, {"Apply", "apply-refused"}}},
         {"plan-nothing", {"plan"}, {{"Plan", "plan-nothing"}}},
         {"apply", {"apply", "--yes"}, {{"Plan", "plan"}, {"Apply", "apply-done"}}},
         {"apply-not-all",
@@ -174,8 +178,11 @@ const std::vector<Case>& cases() {
         {"status-json", {"status", "--json"}, {{"Status", "status"}}},
         {"status-none", {"status"}, {{"Status", "status-none"}}},
         {"status-unknown", {"status"}, {{"Status", "refuse-unknown"}}},
-        {"reload", {"reload"}, {{"Reload", "nothing"}}},
-        {"reload-json", {"reload", "--json"}, {{"Reload", "nothing"}}},
+        {"status-fault", {"status"}, {{"Status", "status-fault"}}},
+        {"reload", {"reload"}, {{"Reload", "reload-done"}}},
+        {"reload-left", {"reload"}, {{"Reload", "reload-left"}}},
+        {"reload-left-json", {"reload", "--json"}, {{"Reload", "reload-left"}}},
+        {"reload-late", {"reload"}, {{"Reload", "nothing"}}},
         {"help-states", {"help", "states"}, {}},
         {"help-columns", {"help", "columns"}, {}},
         {"help-wrong", {"help", "colors"}, {}},
@@ -263,6 +270,16 @@ TEST(Golden, DoctorWithoutADaemon) {
               "vfbroker: cannot check this host: cannot run vfbrokerd --doctor: No such file or "
               "directory\n"
               "hint: vfbrokerd belongs to the same package as vfbroker\n");
+}
+
+TEST(Golden, CheckWithoutTheDaemonsProgram) {
+    const auto outcome = run_program({"check", "/etc/elsewhere"});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(
+        outcome.err,
+        "vfbroker: cannot check the configuration: cannot run vfbrokerd --check: No such file "
+        "or directory\n"
+        "hint: vfbrokerd belongs to the same package as vfbroker\n");
 }
 
 }  // namespace

@@ -12,9 +12,9 @@ namespace vfb::test {
 namespace {
 
 const std::vector<std::string> kCommands{
-    "list",   "show",   "explain", "pool",   "lease",  "leases", "release",
-    "run",    "attach", "detach",  "plan",   "apply",  "drain",  "resume",
-    "resize", "take",   "status",  "reload", "doctor", "log",    "help"};
+    "list",   "show",   "explain", "pool",   "lease", "leases", "release", "run",
+    "attach", "detach", "plan",    "apply",  "drain", "resume", "resize",  "take",
+    "status", "check",  "reload",  "doctor", "log",   "help"};
 
 std::set<std::string> matches(const std::string& text, const char* pattern) {
     std::set<std::string> found;

@@ -16,6 +16,10 @@ namespace {
 
 using proto::Json;
 
+constexpr Column column(std::string_view name, unsigned least = 0, unsigned leave_out = 0) {
+    return {.name = name, .text = "", .least = least, .leave_out = leave_out};
+}
+
 constexpr Screen kPlain{};
 constexpr Screen kColoured{.coloured = true, .width = {}};
 
@@ -24,7 +28,7 @@ Screen narrow(std::size_t width) {
 }
 
 TEST(Table, AlignsCharactersNotBytes) {
-    constexpr std::array columns{Column{.name = "A"}, Column{.name = "LONG"}};
+    constexpr std::array columns{column("A"), column("LONG")};
     Table table(columns);
     table.row({{.text = "h\xc3\xa9"}, {.text = "1"}});
     table.row({{.text = "four"}, {}});
@@ -32,14 +36,14 @@ TEST(Table, AlignsCharactersNotBytes) {
 }
 
 TEST(Table, NothingSteersTheTerminal) {
-    constexpr std::array columns{Column{.name = "A"}};
+    constexpr std::array columns{column("A")};
     Table table(columns);
     table.row({{.text = "x\x1b[2J\ny\x7f"}});
     EXPECT_EQ(table.str(kColoured), "A\nx?[2J?y?\n");
 }
 
 TEST(Table, ColourTakesNoRoom) {
-    constexpr std::array columns{Column{.name = "STATE"}, Column{.name = "X"}};
+    constexpr std::array columns{column("STATE"), column("X")};
     Table table(columns);
     table.row({{.text = "clean", .colour = Colour::green}, {.text = "1"}});
     EXPECT_EQ(table.str(kPlain), "STATE  X\nclean  1\n");
@@ -51,9 +55,8 @@ protected:
     FittingTable() {
         table.row({{.text = "key"}, {.text = "0"}, {.text = "more"}, {.text = "caf\xc3\xa9 noir"}});
     }
-    static constexpr std::array kColumns{
-        Column{.name = "A"}, Column{.name = "ZERO", .leave_out = 1},
-        Column{.name = "MORE", .leave_out = 2}, Column{.name = "TEXT", .least = 5}};
+    static constexpr std::array kColumns{column("A"), column("ZERO", 0, 1), column("MORE", 0, 2),
+                                         column("TEXT", 5)};
     Table table{kColumns};
 };
 

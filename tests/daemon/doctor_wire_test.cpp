@@ -23,6 +23,8 @@ TEST(DoctorWire, WhatTheDaemonTellsItsWorkerArrives) {
         {.subject = "0000:01:10.0", .state = "stuck", .problem = "no answer", .hint = "reboot"}};
     facts.differences = {
         {.subject = "uplink", .count = 2, .first = "uplink/0: vlan 0 -> 7", .later = true}};
+    facts.config_faults = {{.place = "x.toml:1:1", .text = "no key", .hint = "none"}};
+    facts.config_in_force = "the last one";
     facts.no_plan = "cannot read it";
     facts.no_plan_hint = "mend it";
     const auto read = daemon_facts_from_json(proto::Json::parse(to_json(facts).dump())).value();
@@ -45,6 +47,11 @@ TEST(DoctorWire, WhatTheDaemonTellsItsWorkerArrives) {
     EXPECT_EQ(read.differences[0].count, 2U);
     EXPECT_EQ(read.differences[0].first, "uplink/0: vlan 0 -> 7");
     EXPECT_TRUE(read.differences[0].later);
+    ASSERT_EQ(read.config_faults.size(), 1U);
+    EXPECT_EQ(read.config_faults[0].place, "x.toml:1:1");
+    EXPECT_EQ(read.config_faults[0].text, "no key");
+    EXPECT_EQ(read.config_faults[0].hint, "none");
+    EXPECT_EQ(read.config_in_force, "the last one");
     EXPECT_EQ(read.no_plan, "cannot read it");
     EXPECT_EQ(read.no_plan_hint, "mend it");
 }

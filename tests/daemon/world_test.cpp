@@ -224,6 +224,26 @@ TEST_F(WorldTest, WhatAReadingOfAllLeavesOutIsGoneOnlyWhenItIsSaidSo) {
     EXPECT_EQ(driver_of(at(1)), "igb");
 }
 
+// A daemon that could not look at the machine at first is of use from when it can.
+TEST_F(WorldTest, AFirstReadingThatFailsIsMadeAgain) {
+    std::vector<bool> told;
+    ASSERT_TRUE(world.start([&](const Result<>& result) {
+        told.push_back(result.has_value());
+        if (result) loop->stop(0);
+    }));
+    run("never", [&] {
+        worker.begin();
+        ASSERT_EQ(operation(worker.next_request()), "inventory");
+        worker.die();
+        worker.begin();
+        const auto again = worker.next_request();
+        ASSERT_EQ(operation(again), "inventory");
+        worker.answer(*again, {function(1, "igb")});
+    });
+    EXPECT_THAT(told, ElementsAre(false, true));
+    EXPECT_EQ(driver_of(at(1)), "igb");
+}
+
 TEST(ReadOperation, OnlyWhatIsNotThereIsGone) {
     const auto folder = tree::TemporaryFolder::create().value();
     const auto functions = tree::write_host(folder.path(), {.functions = 8, .pfs = 1, .vfs = 2});

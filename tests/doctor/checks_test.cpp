@@ -27,7 +27,8 @@ auto is(Level level, const std::string& text) {
 TEST(Doctor, AHostAsItShouldBePassesEveryCheck) {
     const Machine machine;
     const auto findings = diagnose(machine.host);
-    EXPECT_THAT(findings, SizeIs(24));
+    EXPECT_THAT(findings, SizeIs(25));
+    EXPECT_EQ(findings[0].check, "configuration");
     EXPECT_THAT(findings, Each(AllOf(Field(&Finding::level, Level::pass), Field(&Finding::hint, ""),
                                      Field(&Finding::subject, "host"),
                                      Field(&Finding::text, Not(IsEmpty())))));
@@ -282,6 +283,30 @@ TEST(Doctor, WithoutADaemon) {
     // Everything that could be leased is looked at.
     machine.write("etc/driverctl.d/0000:01:10.0", "igbvf\n");
     EXPECT_THAT(machine.one("driverctl").level, Level::warn);
+}
+
+TEST(Doctor, AWrongConfiguration) {
+    Machine machine;
+    machine.daemon.config_faults = {
+        {.place = "x.toml:4:1", .text = "unknown key 'num_vfs'", .hint = "did you mean 'vfs'?"},
+        {.place = "y.toml", .text = "it is a folder", .hint = ""}};
+    machine.daemon.config_in_force = "the last good one is in force";
+    const auto findings = machine.of("configuration");
+    EXPECT_THAT(findings, ElementsAre(is(Level::fail, "unknown key 'num_vfs'; the last good one"),
+                                      is(Level::fail, "it is a folder; the last good one")));
+    EXPECT_EQ(findings[0].subject, "x.toml:4:1");
+    EXPECT_EQ(findings[0].hint, "did you mean 'vfs'?");
+    EXPECT_THAT(findings[1].hint, HasSubstr("vfbroker reload"));
+}
+
+TEST(Doctor, FilesOfTheConfigurationThatNoDaemonHasRead) {
+    Machine machine;
+    machine.host.daemon = nullptr;
+    EXPECT_THAT(machine.one("configuration"), is(Level::note, "nothing is configured"));
+    machine.write("etc/vfbroker/vfbroker.toml", "[pf.u]\nslot = '1'\nvfs = 2\n");
+    EXPECT_THAT(machine.one("configuration"), is(Level::pass, "files are right"));
+    machine.write("etc/vfbroker/vfbroker.toml", "[pf.u]\nslot = '1'\nnum_vfs = 2\n");
+    EXPECT_THAT(machine.one("configuration"), is(Level::fail, "unknown key 'num_vfs'"));
 }
 
 TEST(Doctor, FunctionsInTrouble) {

@@ -43,7 +43,10 @@ class Units(unittest.TestCase):
     def test_1_started_by_its_socket(self):
         self.assertEqual(run("systemctl", "is-active", "vfbrokerd", status=None).stdout,
                          "inactive\n")
-        vfbroker("list", uid=ALICE)
+        # The first call starts it, and is answered when it has looked at the machine.
+        self.assertIn(machine.PF, vfbroker("list", uid=ALICE).stdout)
+        self.assertEqual([pool["name"] for pool in vfbroker_json("pool", uid=ALICE)["pools"]],
+                         ["guests"])
         run("systemctl", "start", "vfbrokerd")
         self.wait_for_clean(4)
         self.assertEqual(run("systemctl", "is-active", "vfbrokerd").stdout, "active\n")
@@ -221,13 +224,56 @@ class Units(unittest.TestCase):
         config = pathlib.Path("/etc/vfbroker/vfbroker.toml")
         text = config.read_text(encoding="utf-8")
         config.write_text(text + "\nnonsense\n", encoding="utf-8")
-        run("systemctl", "reload", "vfbrokerd")
-        wait_for("the log says where", lambda: re.search(r"vfbroker\.toml:\d+:\d+", self.journal()))
+        failed = run("systemctl", "reload", "vfbrokerd", status=None)
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertIn('See "systemctl status vfbrokerd.service"', failed.stderr)
+        status = run("systemctl", "status", "--no-pager", "--full", "vfbrokerd").stdout
+        self.assertRegex(status, r"Status: \"Configuration wrong: \S+vfbroker\.toml:\d+:\d+: ")
+        self.assertRegex(status, r"vfbroker\[\d+\]: vfbroker: cannot read the configuration \S+toml:")
+        self.assertEqual(self.clean(), 4)
         config.write_text(text, encoding="utf-8")
         run("systemctl", "reload", "vfbrokerd")
+        self.assertNotIn("Status:", run("systemctl", "status", "--no-pager", "vfbrokerd").stdout)
         self.wait_for_clean(4)
         run("systemctl", "stop", "vfbrokerd")
         run("systemctl", "start", "vfbrokerd")
+        self.wait_for_clean(4)
+
+    def test_6_started_with_a_wrong_configuration(self):
+        folder = pathlib.Path("/etc/vfbroker")
+        config = folder / "vfbroker.toml"
+        text = config.read_text(encoding="utf-8")
+        lease = vfbroker_json("lease", "guests", "--guest", "web")["lease"]
+        run("systemctl", "reset-failed", "vfbrokerd", status=None)
+
+        def start():
+            run("systemctl", "restart", "vfbrokerd")
+            self.assertEqual(run("systemctl", "show", "-P", "NRestarts", "vfbrokerd").stdout, "0\n")
+            self.assertTrue(vfbroker("status").stdout.startswith("configuration: wrong; "))
+            self.assertEqual([entry["id"] for entry in vfbroker_json("leases")["leases"]],
+                             [lease["id"]])
+
+        config.write_text(text.replace("vfs = ", "num_vfs = "), encoding="utf-8")
+        start()
+        self.wait_for_clean(3)
+        config.write_text(text, encoding="utf-8")
+        # What the unit's confinement hides from the daemon.
+        (folder / "home.toml").symlink_to("/root/home.toml")
+        start()
+        (folder / "home.toml").unlink()
+        run("systemctl", "reload", "vfbrokerd")
+        vfbroker("release", lease["id"])
+        self.wait_for_clean(4)
+        # The first start of a boot.
+        run("systemctl", "stop", "vfbrokerd")
+        for file in pathlib.Path("/run/vfbroker").glob("state.db*"):
+            file.unlink()
+        config.write_text("[pf", encoding="utf-8")
+        run("systemctl", "start", "vfbrokerd")
+        self.assertTrue(vfbroker("status", uid=ALICE).stdout.startswith("configuration: wrong; no "))
+        self.assertEqual(run("systemctl", "is-active", "vfbrokerd").stdout, "active\n")
+        config.write_text(text, encoding="utf-8")
+        run("systemctl", "reload", "vfbrokerd")
         self.wait_for_clean(4)
 
     def test_6_exposure(self):

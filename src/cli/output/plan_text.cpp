@@ -90,6 +90,7 @@ std::string block_of(const proto::Json& pf, bool coloured) {
         make_printable(hint);
         if (!hint.empty()) out += fmt::format("    hint: {}\n", hint);
     }
+    if (flag(pf, "refused")) out += "    all of this PF is left as it is until that is corrected\n";
     for (const auto& later : elements(pf, "later"))
         if (later.is_string()) add(">", later.get<std::string>());
     return out;
@@ -116,15 +117,17 @@ std::string pool_blocks(const proto::Json& plan, bool coloured) {
 std::string plan_text(const proto::Json& plan, bool coloured) {
     std::string out;
     std::size_t blocked = 0;
+    std::size_t refused = 0;
     for (const auto& pf : elements(plan, "physicalFunctions")) {
         out += block_of(pf, coloured);
-        blocked += elements(pf, "blocked").size();
+        (flag(pf, "refused") ? refused : blocked) += elements(pf, "blocked").size();
     }
     out += pool_blocks(plan, coloured);
     if (out.empty()) return "The machine is as the configuration says.\n";
     out += fmt::format("{} to add, {} to change, {} to remove", number(plan, "add"),
                        number(plan, "change"), number(plan, "remove"));
     if (blocked != 0) out += fmt::format(", {} in the way", blocked);
+    if (refused != 0) out += fmt::format(", {} that this machine cannot do", refused);
     return out + "\n";
 }
 
@@ -151,7 +154,19 @@ bool has_changes(const proto::Json& plan) {
 
 bool has_blocked(const proto::Json& plan) {
     for (const auto& pf : elements(plan, "physicalFunctions"))
-        if (!elements(pf, "blocked").empty()) return true;
+        if (!elements(pf, "blocked").empty() && !flag(pf, "refused")) return true;
+    return false;
+}
+
+bool has_later(const proto::Json& plan) {
+    for (const auto& pf : elements(plan, "physicalFunctions"))
+        if (!elements(pf, "later").empty()) return true;
+    return false;
+}
+
+bool has_to_be_applied(const proto::Json& plan) {
+    for (const auto& pf : elements(plan, "physicalFunctions"))
+        if (!elements(pf, "changes").empty()) return true;
     return false;
 }
 

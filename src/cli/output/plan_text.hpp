@@ -17,7 +17,11 @@ std::string plan_text(const proto::Json& plan, bool coloured);
 std::string progress_text(const proto::Json& progress);
 // Whether it has anything that would change, or would but for what is in the way.
 bool has_changes(const proto::Json& plan);
-// Whether something is in the way.
+// Whether something is in the way that may go: not what this machine cannot do.
 bool has_blocked(const proto::Json& plan);
+// Whether something waits for leases to end.
+bool has_later(const proto::Json& plan);
+// Whether there is something that apply would do.
+bool has_to_be_applied(const proto::Json& plan);
 
 }  // namespace vfb::cli

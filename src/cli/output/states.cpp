@@ -25,6 +25,8 @@ constexpr std::array kFunctions{
 
 constexpr std::array kPfs{
     State{.name = "ready", .text = "It is as the configuration says."},
+    State{.name = "differs",
+          .text = "It is in use, but not as the configuration says; why is told below."},
     State{.name = "applying", .text = "It is being set up, or its VFs are created or removed."},
     State{.name = "missing", .text = "No function of this machine is the one that is configured."},
     State{.name = "failed", .text = "It could not be made what the configuration says."},

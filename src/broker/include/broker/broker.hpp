@@ -45,6 +45,10 @@ public:
     // Replaces the configuration. A slot that no pool has any more is leased to nobody from now on,
     // and stays until retire() takes it: one under a lease until the lease has ended.
     void configure(Config config);
+    // The texts of the last configuration that was right, for a daemon of this boot that finds only
+    // wrong ones; nullopt: there was none.
+    Result<std::optional<ConfigTexts>> last_good() { return store_.configuration(); }
+    Result<> remember_good(const ConfigTexts& texts) { return store_.put_configuration(texts); }
     // Takes out the slots that no pool has and that are at rest (clean, quarantined or absent), so
     // that they can be given back to the host as they were found.
     std::vector<Slot> retire();

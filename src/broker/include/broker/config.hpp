@@ -44,7 +44,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -66,8 +68,20 @@ struct Location {
     unsigned line = 0;
     unsigned column = 0;
     bool operator==(const Location&) const = default;
-    [[nodiscard]] std::string str() const;  // `/etc/vfbroker/x.toml:12:7`
+    // `/etc/vfbroker/x.toml:12:7`; without a line, of the file as a whole, `/etc/vfbroker/x.toml`.
+    [[nodiscard]] std::string str() const;
 };
+
+// Something that is wrong with the files.
+struct Problem {
+    Location where;
+    std::string text;
+    std::string hint;
+    bool operator==(const Problem&) const = default;
+};
+
+// Where the values of a table stand, by their keys.
+using Places = std::map<std::string, Location, std::less<>>;
 
 // Which PF is meant. All that is set must match.
 struct PfSelector {
@@ -90,7 +104,11 @@ struct PfConfig {
     std::optional<std::uint32_t> mtu;              // bytes; absent: as it is
     std::optional<nic::EswitchMode> eswitch_mode;  // absent: as it is
     Location location;                             // of the table
+    Places places;
     bool operator==(const PfConfig&) const = default;
+
+    // Of a key, or of the table if that has no such key.
+    [[nodiscard]] const Location& place_of(std::string_view key) const;
 };
 
 enum class BackendChoice { automatic, iommufd, group };
@@ -133,7 +151,11 @@ struct PoolConfig {
     DriftPolicy drift = DriftPolicy::report;
     nic::VfAttributes attributes;  // only what is set; overlay it on nic::safe_defaults()
     Location location;             // of the table
+    Places places;                 // those of its attributes as `attributes.vlan`
     bool operator==(const PoolConfig&) const = default;
+
+    // Of a key, or of the table if that has no such key.
+    [[nodiscard]] const Location& place_of(std::string_view key) const;
 
     // Whether the function `index` of the PF named `pf` is in the pool.
     [[nodiscard]] bool contains(std::string_view pf, unsigned index) const;
@@ -145,10 +167,13 @@ struct PoolConfig {
 // Who belongs to it may administer vfbrokerd as root may. The package makes it.
 inline constexpr const char* kAdministrators = "vfbroker-admin";
 
+// What files say, by their paths.
+using ConfigTexts = std::map<std::string, std::string>;
+
 struct Config {
     std::vector<PfConfig> pfs;  // in order of name
     std::vector<PoolConfig> pools;
-    std::vector<std::string> files;  // that were read, in order
+    ConfigTexts files;  // that were read
     // The group kAdministrators; absent where there is none, or nobody could tell.
     std::optional<gid_t> administrators;
     bool operator==(const Config&) const = default;
@@ -174,18 +199,38 @@ public:
 // getpwnam_r(3) and getgrnam_r(3). May ask the network (nsswitch.conf): not on the event loop.
 const AccountResolver& system_accounts();
 
-// Errors are Code::invalid with operation `read the configuration FILE:LINE:COLUMN`, and a hint
-// where a key is misspelt. When several things are wrong, the first is the error and the others
-// (up to 19) are in its chain of causes; tables are compared only when each is right by itself.
-//
-// A missing directory or one without `*.toml` is an empty Config: nothing is managed.
-//
-// `instead`: what files are taken to say, whatever they say; nullopt: as if there were no such
-// file. Code::invalid for one that would not be read as part of the configuration.
+// No file of a configuration is larger: bytes.
+inline constexpr std::size_t kLargestFile = std::size_t{1} << 20;
+
+// What files are taken to say, whatever they say; nullopt: as if there were no such file.
 using FileTexts = std::map<std::string, std::optional<std::string>>;  // by path or name
+
+// A configuration, and all that is wrong with it, in the order in which one reads the files.
+struct ConfigCheck {
+    Config config;  // complete and consistent only without problems
+    std::vector<Problem> problems;
+};
+
+// Reads all of it, whatever is wrong: a table that is no TOML is left out, and the others are
+// looked at. Tables are compared with each other only when each is right by itself.
+//
+// A missing directory or one without `*.toml` is an empty Config: nothing is managed. What cannot
+// be read (a file without permission, a folder in its place, one larger than kLargestFile) is a
+// problem of that path without a line.
+ConfigCheck check_config(const std::string& directory);
+ConfigCheck check_config(const std::string& directory, const AccountResolver& accounts);
+
+// check_config() where anything that is wrong is an error: Code::invalid with operation `read the
+// configuration FILE:LINE:COLUMN`, and a hint where a key is misspelt. When several things are
+// wrong, the first is the error and the others (up to 19) are in its chain of causes.
+//
+// Code::invalid for a file of `instead` that would not be read as part of the configuration.
 Result<Config> load_config(const std::string& directory, const FileTexts& instead = {});
 Result<Config> load_config(const std::string& directory, const AccountResolver& accounts,
                            const FileTexts& instead = {});
+// The same of texts that were read before.
+Result<Config> parse_config(const ConfigTexts& texts);
+Result<Config> parse_config(const ConfigTexts& texts, const AccountResolver& accounts);
 // One file's text; `file` is only for messages.
 Result<Config> parse_config(std::string_view text, const std::string& file);
 Result<Config> parse_config(std::string_view text, const std::string& file,

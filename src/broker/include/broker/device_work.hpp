@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "base/sys_root.hpp"
 #include "base/undo.hpp"
+#include "broker/limits.hpp"
 #include "iommu/groups.hpp"
 #include "nic/devlink.hpp"
 #include "nic/host_use.hpp"
@@ -37,6 +38,7 @@ struct PreparePfRequest {
     bool link_up = true;
     std::optional<std::uint32_t> mtu;  // absent here and below: as it is
     std::optional<nic::EswitchMode> eswitch_mode;
+    std::vector<std::string> attributes;  // asked_attributes(): for the limits
 };
 // What prepare_pf() would change, as it is before.
 struct FoundPf {
@@ -46,6 +48,7 @@ struct FoundPf {
     std::optional<bool> up;              // its netdev; absent: no netdev, or not asked for
     std::optional<std::uint32_t> mtu;    // likewise
     std::optional<nic::EswitchMode> eswitch_mode;
+    PfLimits limits;
 };
 struct PreparedPf {
     std::vector<pci::Address> vfs;       // that are there now, in order of index
@@ -93,6 +96,7 @@ struct ResizePfRequest {
 
 // A PF as a plan needs to know it.
 struct Survey {
+    PfLimits limits;
     std::optional<bool> up;                           // its netdev; absent: none
     std::optional<std::uint32_t> mtu;                 // of its netdev
     std::optional<nic::EswitchMode> eswitch_mode;     // absent: it has no switch
@@ -120,8 +124,13 @@ public:
     Result<> resize_pf(const ResizePfRequest& request);
 
     // Reads what the kernel has; who uses the VFs only if there are some, and not `wanted`: then
-    // all of them would have to go.
-    Result<Survey> survey_pf(const pci::Address& pf, unsigned wanted) const;
+    // all of them would have to go. `attributes`: asked_attributes(), for the limits.
+    Result<Survey> survey_pf(const pci::Address& pf, unsigned wanted,
+                             const std::vector<std::string>& attributes) const;
+
+    // What the PF can be asked for; touches nothing.
+    Result<PfLimits> read_limits(const pci::Address& pf,
+                                 const std::vector<std::string>& attributes) const;
 
     // Of all VFs, in order of index; empty when the PF is no NIC.
     Result<std::vector<nic::VfAttributes>> read_attributes(const pci::Address& pf) const;

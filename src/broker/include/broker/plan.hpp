@@ -26,6 +26,8 @@ struct PfPlan {
     std::vector<std::string> later;
     // The number of VFs changes and nothing is in the way: all of them are replaced.
     bool resize = false;
+    // This machine cannot do what is asked of it (`blocked` says what): all of it is left as it is.
+    bool refused = false;
 };
 
 struct Plan {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "broker/config.hpp"
 #include "broker/model.hpp"
 
 namespace vfb::broker {
@@ -81,6 +82,10 @@ public:
     Result<> remove_drained(const DrainTarget& target);
     Result<> put_resize(const StoredResize& resize);
     Result<> remove_resize(const std::string& pf);
+
+    // The last configuration that was right; nullopt: none was, this boot.
+    Result<std::optional<ConfigTexts>> configuration();
+    Result<> put_configuration(const ConfigTexts& texts);
 
 private:
     struct Impl;

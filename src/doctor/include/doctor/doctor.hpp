@@ -45,8 +45,16 @@ struct DaemonFacts {
         std::string first;   // in words
         bool later = false;  // nothing can be done before a lease ends
     };
+    // What is wrong with the files of the configuration.
+    struct ConfigFault {
+        std::string place;  // `/etc/vfbroker/x.toml:3:1`
+        std::string text;
+        std::string hint;
+    };
     pid_t pid = 0;
     std::string version;
+    std::vector<ConfigFault> config_faults;  // empty: the files are in force
+    std::string config_in_force;             // what is, in words
     std::vector<Pf> pfs;                     // of the configuration
     std::map<std::string, unsigned> counts;  // of functions in pools, by their state
     std::vector<Slot> troubled;  // the first of those that are stuck, quarantined or dirty

@@ -129,6 +129,17 @@ struct WriteReport {
     std::vector<std::string> unsupported;  // asked for, and the driver said EOPNOTSUPP
 };
 
+// Whether an attribute of that name is set, and to something else than what a driver starts with.
+bool asks_for_more(const VfAttributes& attributes, std::string_view name);
+
+// What a PF's netdev can be asked for.
+struct LinkLimits {
+    std::uint32_t least_mtu = 0;       // bytes
+    std::uint32_t most_mtu = 0;        // 0: its driver names none
+    std::vector<std::string> lacking;  // attributes of VFs that its driver does not have
+    bool operator==(const LinkLimits&) const = default;
+};
+
 // One rtnetlink connection. One thread at a time (i40e fails concurrent changes on one PF anyway:
 // one queue per PF). Blocks on the driver: belongs into a worker.
 class Session {
@@ -164,6 +175,11 @@ public:
     // Sets the MTU (bytes) and reads it back. Returns what it was before. A PF's bounds that of its
     // VFs, which their guests set.
     Result<std::uint32_t> set_mtu(int ifindex, std::uint32_t mtu);
+
+    // Its bounds, and which of `attributes` (names of the table) its driver has no way to set.
+    // Touches no VF: the driver is asked about one that it cannot have. Without CAP_NET_ADMIN none
+    // is known to be lacking.
+    Result<LinkLimits> limits(int ifindex, std::span<const std::string> attributes);
 
 private:
     struct Impl;
