@@ -287,7 +287,7 @@ def await_first_line(guest, deadline):
 def wait_until_free(pid):
     """Until no lease of that process is left, and no function is between its holder and the pool."""
     def free():
-        if any(lease["pid"] == pid for lease in vfbroker_json("leases")["leases"]):
+        if any(lease.get("pid") == pid for lease in vfbroker_json("leases")["leases"]):
             return False
         return all(pool["clean"] + pool["leased"] == pool["total"]
                    for pool in vfbroker_json("pool")["pools"])

@@ -19,7 +19,7 @@ vmm() {{
     append="vfb.ip=10.0.0.2/24"
     [ -e /tmp/tried ] || append="{no_init}"
     touch /tmp/tried
-    qemu-system-x86_64 $VFB_GUEST_ACCEL -M microvm -m 256M -nodefaults -nographic -serial stdio \\
+    qemu-system-x86_64 $VFB_GUEST_ACCEL -M q35 -m 256M -nodefaults -nographic -serial stdio \\
         -no-reboot -kernel "$VFB_GUEST_KERNEL" -initrd "$VFB_GUEST_INITRD" \\
         -append "$VFB_GUEST_APPEND $append" >/tmp/sh.log
 }}
