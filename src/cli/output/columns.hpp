@@ -11,7 +11,7 @@
 namespace vfb::cli {
 
 struct Column {
-    std::string_view name;  // as in the header
+    std::string_view name;       // as in the header
     std::string_view text = {};  // what it means
     // Characters that are left when it is cut; 0: it is never cut.
     unsigned least = 0;

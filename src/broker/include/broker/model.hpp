@@ -120,7 +120,7 @@ struct Caller {
     std::vector<gid_t> gids;
     ProcessId process;
     bool administrator = false;  // of the group kAdministrators
-    std::string command{};  // short name of the process as it connected; empty: not known
+    std::string command{};       // short name of the process as it connected; empty: not known
 };
 
 // The process that is to use what is leased, and the uid it runs as.
