@@ -317,9 +317,10 @@ class Vmm:
         return self.console.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, pattern):
+        """In whole lines: the last one may be on its way."""
         def look():
             ended = self.ended()
-            found = re.search(pattern, self.said())
+            found = re.search(pattern, "".join(self.said().rpartition("\n")[:2]))
             if not found and ended is not None:
                 raise AssertionError(f"QEMU ended with {ended}:\n{self.said()}")
             return found

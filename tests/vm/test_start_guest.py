@@ -27,6 +27,15 @@ class Program(machine.Vmm):
         print("free again", flush=True)
 
 
+class WaitFor(unittest.TestCase):
+    def test_a_line_that_is_on_its_way_is_waited_for(self):
+        vmm = Program("vfb-wait-for", 0, ["bash", "-c", "printf 'GUEST nic driver=i'; sleep 0.5; "
+                                                        "echo gbvf; exec tail -f /dev/null"])
+        vmm.start()
+        self.addCleanup(vmm.kill)
+        self.assertEqual(vmm.wait_for(r"driver=(\S+)").group(1), "igbvf")
+
+
 class StartGuest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
