@@ -161,7 +161,7 @@ class Leases(machine.Test):
                         text)
         self.assertEqual([entry["id"] for entry in vfbroker_json("leases")["leases"]], [kept["id"]])
         # It leases as ever.
-        run("vfbroker", "run", "guests", "--", "true", uid=ALICE)
+        run("vfbroker", "run", "guests", "--", "true", "{}", uid=ALICE)
         vfbroker("plan", status=1)
         vfbroker("apply", "--yes", status=1)
         right_again()
