@@ -131,7 +131,7 @@ constexpr std::array kAttach{
     Column{.name = "DEVICE", .text = "What the VMM calls it."},
 };
 
-constexpr std::array kKinds{
+constexpr std::array kTables{
     TableKind{.name = "list", .columns = kList},
     TableKind{.name = "pool", .columns = kPool},
     TableKind{.name = "leases", .columns = kLeases},
@@ -146,12 +146,12 @@ constexpr std::array kKinds{
 }  // namespace
 
 std::span<const TableKind> table_kinds() {
-    return kKinds;
+    return kTables;
 }
 
 std::span<const Column> columns_of(std::string_view table) {
-    const auto found = std::ranges::find(kKinds, table, &TableKind::name);
-    return found == kKinds.end() ? std::span<const Column>{} : found->columns;
+    const auto found = std::ranges::find(kTables, table, &TableKind::name);
+    return found == kTables.end() ? std::span<const Column>{} : found->columns;
 }
 
 }  // namespace vfb::cli

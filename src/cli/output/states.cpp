@@ -48,7 +48,7 @@ constexpr std::array kVerdicts{
     State{.name = "not-leasable", .text = "It is of a kind that is never handed out."},
 };
 
-constexpr std::array kKinds{
+constexpr std::array kStateKinds{
     StateKind{.title = "Functions (list, show, pool)", .states = kFunctions},
     StateKind{.title = "Physical functions (status)", .states = kPfs},
     StateKind{.title = "Verdicts (explain --json)", .states = kVerdicts},
@@ -69,7 +69,7 @@ std::span<const State> verdict_states() {
 }
 
 std::span<const StateKind> state_kinds() {
-    return kKinds;
+    return kStateKinds;
 }
 
 }  // namespace vfb::cli
