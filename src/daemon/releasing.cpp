@@ -15,7 +15,6 @@ namespace vfb::daemon {
 namespace {
 
 using namespace std::chrono_literals;
-using broker::Lease;
 using broker::LeaseId;
 
 // Who asks waits for it, and it is a courtesy.
