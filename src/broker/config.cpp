@@ -84,7 +84,7 @@ void check_pool(const Config& config, const PoolConfig& pool, Problems& problems
             problems.push_back(
                 {pool.location,
                  fmt::format("[pool.{}] wants VFs of PF {}, which is defined nowhere", pool.name,
-                             quoted(name)),
+                             in_quotes(name)),
                  std::move(hint)});
         } else if (pf->vfs != 0 && pool.vfs && pool.vfs->back() >= pf->vfs) {
             problems.push_back(
@@ -184,7 +184,7 @@ Result<std::string> name_in(const std::string& directory, const std::string& fil
     const std::string name = file.starts_with(folder) ? file.substr(folder.size()) : file;
     if (is_config_file(name) && name.find('/') == name.npos) return name;
     return fail(
-        Code::invalid, "read the configuration with another text of " + quoted(file), file,
+        Code::invalid, "read the configuration with another text of " + in_quotes(file), file,
         "no such file is read",
         "all files of " + directory + " are, that end in .toml and do not begin with a dot");
 }

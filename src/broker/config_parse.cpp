@@ -26,7 +26,7 @@ constexpr int kMostMistakes = 20;            // of TOML, in one file
 std::optional<std::string> kernel_name(TableReader& reader, std::string_view key) {
     auto text = reader.text(key);
     if (!text || is_kernel_name(*text)) return text;
-    reader.bad(key, quoted(*text) + " has characters that no such name has");
+    reader.bad(key, in_quotes(*text) + " has characters that no such name has");
     return std::nullopt;
 }
 
@@ -34,7 +34,7 @@ std::optional<std::uint16_t> pci_id(TableReader& reader, std::string_view key) {
     const auto text = reader.text(key);
     if (!text) return std::nullopt;
     const auto id = parse_pci_id(*text);
-    if (!id) reader.bad(key, quoted(*text) + " is not four hexadecimal digits like 8086");
+    if (!id) reader.bad(key, in_quotes(*text) + " is not four hexadecimal digits like 8086");
     return id;
 }
 
@@ -42,7 +42,7 @@ std::optional<pci::Address> address(TableReader& reader) {
     const auto text = reader.text("address");
     if (!text) return std::nullopt;
     if (auto parsed = pci::Address::parse(*text)) return *parsed;
-    reader.bad("address", quoted(*text) + " is not a PCI address like 0000:01:00.0");
+    reader.bad("address", in_quotes(*text) + " is not a PCI address like 0000:01:00.0");
     return std::nullopt;
 }
 
@@ -51,7 +51,7 @@ std::optional<nic::MacAddress> permanent_mac(TableReader& reader) {
     if (!text) return std::nullopt;
     const auto parsed = nic::MacAddress::parse(*text);
     if (parsed && !parsed->is_zero() && !parsed->is_multicast()) return *parsed;
-    reader.bad("mac", quoted(*text) + " is not a unicast address like 52:54:00:12:34:56");
+    reader.bad("mac", in_quotes(*text) + " is not a unicast address like 52:54:00:12:34:56");
     return std::nullopt;
 }
 
@@ -60,7 +60,7 @@ std::optional<nic::EswitchMode> eswitch_mode(TableReader& reader) {
     if (!text) return std::nullopt;
     const auto mode = nic::eswitch_mode_from_string(*text);
     if (!mode)
-        reader.bad("eswitch_mode", quoted(*text) + " is not one of legacy, switchdev",
+        reader.bad("eswitch_mode", in_quotes(*text) + " is not one of legacy, switchdev",
                    did_you_mean(*text, {"legacy", "switchdev"}));
     return mode;
 }
@@ -110,7 +110,7 @@ T word(TableReader& reader, std::string_view key, const std::array<T, N>& values
         if (to_string(value) == *text) return value;
         words.push_back(to_string(value));
     }
-    reader.bad(key, fmt::format("{} is not one of {}", quoted(*text), fmt::join(words, ", ")),
+    reader.bad(key, fmt::format("{} is not one of {}", in_quotes(*text), fmt::join(words, ", ")),
                did_you_mean(*text, words));
     return values.front();
 }
@@ -123,8 +123,8 @@ std::vector<std::string> pf_names(TableReader& reader) {
         if (!name)
             reader.wrong("pf", kExpected, node);
         else if (std::ranges::find(names, *name) != names.end())
-            reader.report(
-                node, fmt::format("'pf' in {}: {} is given twice", reader.title(), quoted(*name)));
+            reader.report(node, fmt::format("'pf' in {}: {} is given twice", reader.title(),
+                                            in_quotes(*name)));
         else
             names.push_back(*name);
     });
@@ -148,7 +148,7 @@ std::optional<std::uint64_t> size(TableReader& reader, std::string_view key) {
     const auto text = node->value_exact<std::string>();
     const auto bytes = text ? parse_size(*text) : std::nullopt;
     if (!bytes)
-        reader.bad(key, text ? quoted(*text) + " is not a size" : "this is not a size",
+        reader.bad(key, text ? in_quotes(*text) + " is not a size" : "this is not a size",
                    "sizes are like 4GiB, 512M, a number of bytes, or \"unlimited\"");
     return bytes;
 }
@@ -173,7 +173,7 @@ std::vector<Id> accounts(TableReader& reader, std::string_view key, std::string_
         const bool digits = !name->empty() && name->find_first_not_of("0123456789") == name->npos;
         reader.report(node,
                       fmt::format("'{}' in {}: {}", key, reader.title(),
-                                  id ? fmt::format("there is no {} {}", what, quoted(*name))
+                                  id ? fmt::format("there is no {} {}", what, in_quotes(*name))
                                      : id.error().message()),
                       digits ? "a number stands without quotes: " + *name : "");
     });
@@ -199,7 +199,7 @@ std::vector<std::string> tenant_may_set(TableReader& reader) {
         if (std::ranges::find(known, *name) != known.end()) return names.push_back(*name);
         reader.report(node,
                       fmt::format("'tenant_may_set' in {}: there is no attribute {}",
-                                  reader.title(), quoted(*name)),
+                                  reader.title(), in_quotes(*name)),
                       did_you_mean(*name, known));
     });
     return names;
@@ -245,7 +245,7 @@ nic::VfAttributes parse_attributes(const FileContext& context, const std::string
         if (!text)
             reader.wrong(info.name, info.expected, *node);
         else if (!nic::set_from_text(attributes, info.name, *text))
-            reader.bad(info.name, fmt::format("{} is not {}", quoted(*text), info.expected));
+            reader.bad(info.name, fmt::format("{} is not {}", in_quotes(*text), info.expected));
         good = good && nic::value_text(attributes, info.name);
     }
     (void)reader.finish();
@@ -295,9 +295,10 @@ std::optional<TenantLimit> tenant_limit(TableReader& reader, const nic::Attribut
     const auto overlap = std::ranges::adjacent_find(
         limit.ranges, [](const auto& one, const auto& next) { return next.first <= one.last; });
     if (overlap == limit.ranges.end()) return limit;
-    reader.bad(info.name,
-               fmt::format("{} and {} overlap", quoted(overlap->text), quoted((overlap + 1)->text)),
-               "write them as one");
+    reader.bad(
+        info.name,
+        fmt::format("{} and {} overlap", in_quotes(overlap->text), in_quotes((overlap + 1)->text)),
+        "write them as one");
     return std::nullopt;
 }
 
@@ -389,7 +390,8 @@ void each_table(const FileContext& context, TableReader& root, std::string_view 
         const std::string name(key.str());
         const auto* const table = node.as_table();
         if (!is_name(name))
-            context.report(key.source(), fmt::format("{} is no name for a {}", quoted(name), kind),
+            context.report(key.source(),
+                           fmt::format("{} is no name for a {}", in_quotes(name), kind),
                            "names are made of a-z, 0-9, _ and -, up to 64");
         else if (table == nullptr)
             context.report(

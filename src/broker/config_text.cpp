@@ -82,7 +82,7 @@ std::expected<std::vector<unsigned>, std::string> parse_indexes(std::string_view
         const auto comma = rest.find(',');
         const auto part = rest.substr(0, comma);
         const auto range = parse_range(part);
-        if (!range) return std::unexpected(quoted(part) + " is no index and no range like 0-3");
+        if (!range) return std::unexpected(in_quotes(part) + " is no index and no range like 0-3");
         for (unsigned index = range->first; index <= range->last; ++index) indexes.push_back(index);
         // Checked in each round: a list of many ranges must not grow beyond measure.
         if (indexes.size() > kMaxIndex + 1) break;
@@ -128,7 +128,7 @@ std::optional<std::uint16_t> parse_pci_id(std::string_view text) {
     return number<std::uint16_t>(text, 16);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string result(text.substr(0, kLongestName));
     std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
     return "'" + result + (text.size() > kLongestName ? "...'" : "'");

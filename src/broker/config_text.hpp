@@ -30,7 +30,7 @@ bool is_kernel_name(std::string_view text);
 std::optional<std::uint16_t> parse_pci_id(std::string_view text);
 
 // `'text'` for messages: cut when long, control bytes replaced (the text may be anything).
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // The candidate that `text` was probably meant to be; empty when none is near.
 std::string_view nearest(std::string_view text, std::span<const std::string_view> candidates);

@@ -109,7 +109,7 @@ bool TableReader::finish() const {
     bool all_known = true;
     for (const auto& [key, value] : table_) {
         if (std::ranges::find(known_, key.str()) != known_.end()) continue;
-        context_.report(key.source(), "unknown key " + quoted(key.str()) + " in " + title_,
+        context_.report(key.source(), "unknown key " + in_quotes(key.str()) + " in " + title_,
                         key_hint(key.str(), title_, known_));
         all_known = false;
     }
