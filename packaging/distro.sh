@@ -45,7 +45,8 @@ left_out=()
 # shellcheck disable=SC2016 # by the shell in the root
 in_root "$work/vfbroker" env LC_ALL=C.UTF-8 CC="$cc" CXX="$cxx" CCACHE_NOHASHDIR=true \
     CCACHE_DIR="$(in_root_path "$work")/ccache" CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache \
-    bash -c '"$CXX" --version | head -n 1
+    bash -c 'set -e
+             "$CXX" --version | sed q
              cmake --preset dev >cmake.log || { cat cmake.log; exit 1; }
              cmake --build --preset dev
              ctest --test-dir build/dev -L unit --output-on-failure --parallel 2 "$@"' bash "${left_out[@]}" "$@"
