@@ -42,6 +42,20 @@ apt_hint() {
     fi
 }
 
+# new_apt FOLDER SUITE...: makes it the folder of an apt that knows these suites and nothing else, apart from
+# that of this system.
+new_apt() {
+    mkdir -p "$1"/{lists,archives}/partial
+    : >"$1/status"
+    apt_source "${*:2}" >"$1/list.sources"
+}
+
+# apt_options FOLDER: for the apt of that folder, one a line.
+apt_options() {
+    printf -- '-o\n%s\n' Dir::Etc::sourcelist="$1/list.sources" Dir::Etc::sourceparts=- Dir::State="$1" \
+        Dir::State::status="$1/status" Dir::Cache="$1" Acquire::Languages=none APT::Sandbox::User=root
+}
+
 # apt_get WHAT ARG...: apt-get, with progress under the name WHAT. Waits two minutes for others who install.
 apt_get() {
     local what=$1

@@ -13,6 +13,7 @@
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
 source_package=linux-source-6.12
 fragment=$vfb_repo/tests/vm/kernel.config
@@ -68,8 +69,8 @@ make_debian() {
     local dir=$1 apt=$2 options=() deb lib
     shift 2
     [ -z "$apt" ] || mapfile -t options < <(apt_options "$apt")
-    note "fetching $*"
-    (cd "$dir" && apt-get -q "${options[@]}" download "$@" >&2) || die "cannot fetch $*" "apt-get update"
+    note "${vfb_step:-}fetching $*"
+    (cd "$dir" && apt_get "kernel $1" "${options[@]}" download "$@")
     for deb in "$dir"/*.deb; do dpkg -x "$deb" "$dir/package"; done
     # Since 7.2 all of it is with the modules.
     lib=$dir/package/usr/lib
@@ -82,12 +83,6 @@ make_debian() {
     mv "$dir"/package/boot/config-* "$dir/config" 2>/dev/null || mv "$dir"/lib/modules/*/config "$dir/config"
     rm -rf "$dir/package" "$dir"/*.deb
     depmod -b "$dir" "$(cat "$dir/version")"
-}
-
-# apt_options FOLDER: for an apt that knows the sources in FOLDER/list.sources only, one a line.
-apt_options() {
-    printf -- '-o\n%s\n' Dir::Etc::sourcelist="$1/list.sources" Dir::Etc::sourceparts=- Dir::State="$1" \
-        Dir::State::status="$1/status" Dir::Cache="$1" Acquire::Languages=none APT::Sandbox::User=root
 }
 
 # keep NAME MAKER [ARG...]: the folder for NAME, made by MAKER if it is not there yet. It appears
@@ -147,11 +142,9 @@ of_backports() {
         apt=$(mktemp -d)
         # shellcheck disable=SC2064 # now
         trap "rm -rf '$apt'" EXIT
-        mkdir -p "$apt"/{lists,archives}/partial
-        : >"$apt/status"
-        apt_source trixie-backports >"$apt/list.sources"
+        new_apt "$apt" trixie-backports
         mapfile -t options < <(apt_options "$apt")
-        apt-get -qq "${options[@]}" update >&2 || die "apt-get update for trixie-backports failed" "see above"
+        apt_get "lists of packages of trixie-backports" "${options[@]}" update
         version=$(apt-cache "${options[@]}" pkgnames linux-image- |
             newest 'linux-image-[7-9][0-9.]*\+deb13-amd64')
         version=${version#linux-image-}

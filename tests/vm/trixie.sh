@@ -21,12 +21,8 @@ fetch() {
     local dir=$1 apt=$1.new/apt from=$2 options deb
     shift 2
     rm -rf "$dir.new"
-    mkdir -p "$apt"/{lists,archives}/partial
-    : >"$apt/status"
-    apt_source "$suite $suite-backports" >"$apt/list.sources"
-    options=(-o Dir::Etc::sourcelist="$apt/list.sources" -o Dir::Etc::sourceparts=-
-        -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt"
-        -o Acquire::Languages=none -o APT::Sandbox::User=root)
+    new_apt "$apt" "$suite" "$suite-backports"
+    mapfile -t options < <(apt_options "$apt")
     note "${vfb_step:-}fetching $* of $from, not to be installed"
     apt_get "lists of packages of $suite" "${options[@]}" update
     apt_get "$1 of $from" "${options[@]}" --no-install-recommends --download-only -t "$from" install "$@"
