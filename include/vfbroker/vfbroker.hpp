@@ -7,6 +7,7 @@
 
 #include <vfbroker/vfbroker.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>

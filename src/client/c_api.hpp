@@ -3,6 +3,7 @@
 // What the handles of the C ABI are, and how results become codes.
 #pragma once
 
+#include <cstdint>
 #include <new>
 #include <string>
 

@@ -3,6 +3,7 @@
 // Daemon: the parts of vfbrokerd put together, from start to end.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -4,6 +4,7 @@
 // lost, whether they are asked to be returned, how they ended.
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <set>

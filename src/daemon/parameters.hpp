@@ -4,6 +4,7 @@
 // that the method does not have are refused, so that a typing error is not silently ignored.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>

@@ -4,6 +4,7 @@
 // time and is not read meanwhile, so that replies come in order and a busy peer waits for itself.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

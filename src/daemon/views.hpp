@@ -3,6 +3,7 @@
 // Views: what io.vfbroker answers, made of the world, the broker and the hardware's state.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "broker/broker.hpp"

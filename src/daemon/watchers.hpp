@@ -3,6 +3,7 @@
 // Watchers: the callers of Watch, who are told that something has changed, not what.
 #pragma once
 
+#include <cstdint>
 #include <list>
 
 #include "event_loop.hpp"

@@ -4,6 +4,8 @@
 // Field names are those of src/proto/io.vfbroker.varlink.
 #pragma once
 
+#include <cstdint>
+
 #include "broker/config.hpp"
 #include "broker/device_work.hpp"
 #include "nic/vf_attributes.hpp"

@@ -3,6 +3,7 @@
 // The table of VF attributes: one row holds all that is known about one attribute.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "messages.hpp"

@@ -44,6 +44,14 @@ refuse 'only src/base and tests may name a path of the kernel: take a SysRoot' \
 refuse 'a path that exists on one machine only' \
     '(^|[^A-Za-z0-9_.})-])/([w]ork|[f]arm|[w]orkspace|[b]uilds|[h]ome/[a-z]+|[U]sers)/' .
 
+# Newer standard libraries bring it with no other header, and who includes ours has not asked for it.
+while IFS= read -r file; do
+    grep -q '^#include <cstdint>$' "$file" || {
+        echo "boundaries: $file names std::uint… and does not include <cstdint>" >&2
+        status=1
+    }
+done < <(git grep -lP --untracked 'std::u?int(8|16|32|64)_t' -- '*.hpp')
+
 while IFS= read -r -d '' file; do
     head -n5 "$file" | grep -q 'SPDX-License-Identifier: ' || {
         echo "$file: no SPDX-License-Identifier in its first lines" >&2

@@ -5,6 +5,7 @@
 // one.
 #pragma once
 
+#include <cstdint>
 #include <map>
 
 #include "tree/tree.hpp"

@@ -3,6 +3,7 @@
 // Entries of the journal as `vfbroker log` prints them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

@@ -7,6 +7,7 @@
 // runtime, of its monitor and of the hooks.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

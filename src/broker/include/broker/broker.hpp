@@ -11,6 +11,7 @@
 // the call returns. One thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>

@@ -8,6 +8,7 @@
 // transaction is that a crash of the daemon cannot lose the page cache. One thread.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>

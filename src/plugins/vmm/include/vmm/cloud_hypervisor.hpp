@@ -6,6 +6,7 @@
 // group backend the path of the function.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "proto/json.hpp"

@@ -4,6 +4,7 @@
 // object-add iommufd, device_add); with the group backend it opens the lent node itself.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
