@@ -132,6 +132,11 @@ Result<PreparedPf> DeviceWork::prepare_pf(const PreparePfRequest& request) {
         return undo.fail(std::move(done).error());
     if (!switched) switched = prepare_switch(request, undo);
     if (!switched) return undo.fail(std::move(switched).error());
+    if (prepared.created) {
+        auto limits = read_limits(request.pf, request.attributes);
+        if (!limits) return undo.fail(std::move(limits).error());
+        prepared.limits = std::move(*limits);
+    }
     undo.commit();
     return prepared;
 }

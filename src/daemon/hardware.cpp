@@ -398,6 +398,9 @@ void Hardware::prepared(const Request& request, Result<WorkerReply> reply) {
         if (auto done = broker_.end_resize(name, touched.size() - 1 == resize->to); !done)
             log_error(done.error());
     check_count(name, status, touched.size() - 1);
+    // What its driver lacks is known only now that there are VFs.
+    if (reply->parameters.contains("limits"))
+        status.limits = pf_limits_from_json(reply->parameters["limits"]);
     if (reply->parameters.value("created", false))
         log(Level::info, "created {} VFs on {} (PF {})", touched.size() - 1, address, name);
     // Ready when the world has been read again: until then it may show the PF without its VFs, and
@@ -405,6 +408,7 @@ void Hardware::prepared(const Request& request, Result<WorkerReply> reply) {
     world_.refresh(touched, [this, name, address] {
         const auto now = pfs_.find(name);
         if (now == pfs_.end() || now->second.address != address) return scrubber_.announce();
+        if (refuse_impossible(name, now->second)) return leave_as_it_is(name, true);
         now->second.state = PfStatus::State::ready;
         // The configuration may have changed meanwhile.
         if (is_to_be_set(name, now->second)) {

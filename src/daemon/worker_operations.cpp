@@ -126,6 +126,7 @@ Result<WorkerReply> prepare_pf(const Context& c) {
     WorkerReply reply;
     reply.parameters["created"] = prepared.created;
     reply.parameters["vfs"] = vfs_to_json(prepared.vfs, prepared.bindings);
+    if (prepared.limits) reply.parameters["limits"] = to_json(*prepared.limits);
     return reply;
 }
 

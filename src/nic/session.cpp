@@ -95,6 +95,8 @@ Result<std::uint32_t> Session::set_mtu(int ifindex, std::uint32_t mtu) {
 Result<LinkLimits> Session::limits(int ifindex, std::span<const std::string> attributes) {
     VFB_TRY(const auto link, read_link(impl_->socket, ifindex));
     LinkLimits limits{.least_mtu = link.least_mtu, .most_mtu = link.most_mtu, .lacking = {}};
+    // Without VFs some drivers have none of them: EOPNOTSUPP for the spoof check of igb.
+    if (link.vf_count.value_or(0) == 0) return limits;
     VfAttributes values;
     for (const auto& attribute : attribute_table()) attribute.set_default(values);
     for (const auto& attribute : attribute_table()) {

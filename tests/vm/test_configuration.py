@@ -261,7 +261,10 @@ class Impossible(machine.Test):
                 self.daemon.start()
                 self.assertEqual(self.uplink()["state"], "failed")
                 self.assertIn(says, self.uplink()["problem"])
-                self.assertEqual(vfs_of_card(), "0")
+                # What a driver has for VFs it says when there are some.
+                self.assertEqual(vfs_of_card(), "4" if kind == "attribute" else "0")
+                self.assertEqual(self.pool()["clean"], 0)
+                self.assertIn(f"! cannot {says}", vfbroker("plan", status=2).stdout)
                 self.daemon.stop()
         self.daemon.configure(GOOD)
         self.daemon.start()

@@ -7,6 +7,7 @@
 // are made one after the other (some PF drivers fail concurrent changes).
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -54,6 +55,7 @@ struct PreparedPf {
     std::vector<pci::Address> vfs;       // that are there now, in order of index
     std::vector<pci::Binding> bindings;  // of each VF, before anything is done to it
     bool created = false;                // whether this call created them
+    std::optional<PfLimits> limits;      // if it did: there are some that can be asked for now
 };
 
 // A PF is given back to the host as it was found.

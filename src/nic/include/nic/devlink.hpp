@@ -5,6 +5,7 @@
 // read back.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -177,8 +177,8 @@ public:
     Result<std::uint32_t> set_mtu(int ifindex, std::uint32_t mtu);
 
     // Its bounds, and which of `attributes` (names of the table) its driver has no way to set.
-    // Touches no VF: the driver is asked about one that it cannot have. Without CAP_NET_ADMIN none
-    // is known to be lacking.
+    // Touches no VF: the driver is asked about one that it cannot have. Without CAP_NET_ADMIN, and
+    // while the PF has no VFs, none is known to be lacking.
     Result<LinkLimits> limits(int ifindex, std::span<const std::string> attributes);
 
 private:
