@@ -155,7 +155,10 @@ Applier::Progress Applier::progress() const {
             progress.pfs.push_back({.name = key.pf});
         PfProgress& pf = progress.pfs.back();
         ++pf.total;
-        if (slot.state == SlotState::clean || slot.state == SlotState::leased) ++pf.clean;
+        // Those that are about to be removed are none of what is asked for.
+        const bool stays = !running_->to_resize.contains(key.pf);
+        const bool done = slot.state == SlotState::clean || slot.state == SlotState::leased;
+        if (stays && done) ++pf.clean;
         const bool moving = slot.state == SlotState::preparing || slot.state == SlotState::absent;
         if (!moving) ++progress.done;
     }
