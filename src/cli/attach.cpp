@@ -22,6 +22,7 @@
 #include "output/json.hpp"
 #include "output/table.hpp"
 #include "pool_facts.hpp"
+#include "ranges.hpp"
 #include "vmm/cloud_hypervisor.hpp"
 #include "vmm/qemu.hpp"
 
@@ -238,12 +239,12 @@ void add_attach_commands(CLI::App& app, Context& context) {
     detach_app->add_option("LEASE", detached->lease, "Its number")
         ->required()
         ->type_name("")
-        ->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""));
+        ->check(in_range(0, INT64_MAX));
     add_target_options(*detach_app, detached->target);
     detach_app
         ->add_option("--timeout", detached->timeout, "How long the guest may take (default 30)")
         ->type_name("SECS")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{86400}).description(""));
+        ->check(in_range(1, 86400));
     context.add_json_option(*detach_app);
     detach_app->callback([&context, detached] {
         context.action = [&context, detached] { return detach(context, *detached); };

@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "ranges.hpp"
+
 namespace vfb::cli {
 namespace {
 
@@ -23,7 +25,7 @@ CLI::Option* add_number(CLI::App& app, const char* name, Number& value, const ch
         .add_option_function<std::int64_t>(
             name, [&value](const std::int64_t& given) { value = given; }, help)
         ->type_name(type)
-        ->check(CLI::Range(std::int64_t{0}, most).description(""));
+        ->check(in_range(0, most));
 }
 
 void add_switch(CLI::App& app, const char* name, std::optional<bool>& value, const char* help) {
@@ -59,7 +61,7 @@ void add_count_option(CLI::App& app, client::LeaseRequest& request) {
            "--count", [&request](const std::int64_t& count) { request.count = count; },
            "How many functions, as POOL:N (default 1)")
         ->type_name("N")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{UINT16_MAX}).description(""));
+        ->check(in_range(1, UINT16_MAX));
 }
 
 // Powers of 1024, as QEMU's -m has them.
@@ -69,7 +71,7 @@ void add_memory_lock_option(CLI::App& app, client::LeaseRequest& request, const 
            help)
         ->type_name("SIZE")
         ->transform(CLI::AsSizeValue(false).description(""))
-        ->check(CLI::Range(std::int64_t{1}, INT64_MAX).description(""));
+        ->check(in_range(1, INT64_MAX));
 }
 
 void add_device_option(CLI::App& app, std::vector<std::string>& options) {

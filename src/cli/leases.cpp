@@ -13,6 +13,7 @@
 #include "output/fields.hpp"
 #include "output/json.hpp"
 #include "output/table.hpp"
+#include "ranges.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -118,11 +119,11 @@ void add_lease_list_commands(CLI::App& app, Context& context) {
     auto options = std::make_shared<ReleaseOptions>();
     auto* number = end->add_option("LEASE", options->lease, "Its number")
                        ->type_name("")
-                       ->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""));
+                       ->check(in_range(0, INT64_MAX));
     auto* generation = end->add_option("--generation", options->generation,
                                        "Only if its first function still has this generation")
                            ->type_name("G")
-                           ->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""));
+                           ->check(in_range(0, INT64_MAX));
     end->add_option("--guest", options->guest, "All leases of the guest of that name")
         ->type_name("NAME")
         ->excludes(number)

@@ -9,6 +9,7 @@
 
 #include "output/fields.hpp"
 #include "output/states.hpp"
+#include "ranges.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -105,7 +106,7 @@ void add_filter_options(CLI::App& app, ListFilter& filter) {
     add("--state", filter.states, "Only functions in that state", "STATE,...")
         ->check(CLI::IsMember(states).description(""));
     add("--numa", filter.numa_nodes, "Only functions next to that NUMA node", "NODE,...")
-        ->check(CLI::Range(0, 65535).description(""));
+        ->check(in_range(0, 65535));
     add("--driver", filter.drivers, "Only functions bound to that driver, or `none`", "DRIVER,...");
     add("--class", filter.classes, "Only functions whose class has that in its name", "TEXT,...");
 }

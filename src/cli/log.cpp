@@ -14,6 +14,7 @@
 #include "output/addresses.hpp"
 #include "output/json.hpp"
 #include "output/log_text.hpp"
+#include "ranges.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -59,7 +60,7 @@ void add_log_command(CLI::App& app, Context& context) {
             "--lease", [options](const std::int64_t& lease) { options->query.lease = lease; },
             "Only of the lease with that number")
         ->type_name("LEASE")
-        ->check(CLI::Range(std::int64_t{0}, INT64_MAX).description(""));
+        ->check(in_range(0, INT64_MAX));
     log_app->add_option("--guest", query.guest, "Only of leases for the guest of that name")
         ->type_name("NAME");
     log_app->add_option("--pool", query.pool, "Only of that pool")->type_name("NAME");
@@ -68,7 +69,7 @@ void add_log_command(CLI::App& app, Context& context) {
             "-n,--lines", [options](const std::size_t& most) { options->query.most = most; },
             "Only the last N")
         ->type_name("N")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000'000}).description(""));
+        ->check(in_range(1, 1'000'000'000));
     context.add_table_options(*log_app, true);
     log_app->callback([&context, options] {
         context.action = [&context, options] { return log(context, *options); };

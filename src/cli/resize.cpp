@@ -9,6 +9,7 @@
 #include "exit_codes.hpp"
 #include "output/fields.hpp"
 #include "output/json.hpp"
+#include "ranges.hpp"
 
 namespace vfb::cli {
 namespace {
@@ -78,7 +79,7 @@ void add_drain(CLI::App& app, Context& context) {
         ->type_name("SECONDS")
         ->expected(0, 1)
         ->default_str(std::to_string(kMostSeconds))
-        ->check(CLI::Range(std::int64_t{0}, kMostSeconds).description(""));
+        ->check(in_range(0, kMostSeconds));
     context.add_json_option(*drain_app);
     drain_app->callback([&context, options] {
         context.action = [&context, options] { return drain(context, *options); };
@@ -107,7 +108,7 @@ void add_resize_commands(CLI::App& app, Context& context) {
     resize_app->add_option("N", options->vfs, "How many VFs")
         ->required()
         ->type_name("")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{65535}).description(""));
+        ->check(in_range(1, 65535));
     add_despite_option(*resize_app, options->despite);
     context.add_json_option(*resize_app);
     resize_app->callback([&context, options] {
