@@ -30,7 +30,7 @@ case $compiler in
     *) cc=gcc cxx=g++ package=g++ ;;
 esac
 # What the tests start; each says so and is left out where it is missing, but those are most of it.
-make_root "$package" ccache git python3 procps iproute2 bash-completion
+make_root "$package" ccache git python3 procps iproute2 pciutils bash-completion zsh fish
 
 work=$vfb_cache/distro/$suite-$compiler
 mkdir -p "$work/ccache"
