@@ -29,11 +29,14 @@ apt_progress() {
     if [ -t 2 ] && [ $count -gt 0 ]; then echo >&2; fi
 }
 
+# is_locked: by another program, which is why it failed.
+is_locked() { grep -qE 'Could not get lock|Unable to acquire the dpkg frontend lock|was locked by another' "$apt_log"; }
+
 # apt_hint: what to do about the failure that is in the log.
 apt_hint() {
     if grep -qE 'No space left|not have enough free space' "$apt_log"; then
         echo "the disk is full: df -h / ; then the same command again goes on from here"
-    elif grep -qE 'Could not get lock|Unable to acquire the dpkg frontend lock' "$apt_log"; then
+    elif is_locked; then
         echo "another program installs packages; the same command again when it is done"
     elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Connection (failed|timed out)' "$apt_log"; then
         echo "the mirror cannot be reached: see the network and /etc/apt/sources.list.d; then the same command again"
@@ -56,13 +59,28 @@ apt_options() {
         Dir::State::status="$1/status" Dir::Cache="$1" Acquire::Languages=none APT::Sandbox::User=root
 }
 
-# apt_get WHAT ARG...: apt-get, with progress under the name WHAT. Waits two minutes for others who install.
+# when_unlocked COMMAND...: with its output in $apt_log. Waits two minutes for others who install.
+when_unlocked() {
+    local deadline=$((SECONDS + 120))
+    until "$@" >"$apt_log" 2>&1 </dev/null; do
+        is_locked && [ $SECONDS -lt $deadline ] || return 1
+        tell_progress "another program installs packages: waiting until it is done"
+        sleep 2
+    done
+}
+
+# packages_failed WHAT: the first errors in the log, and what to do.
+packages_failed() {
+    local errors
+    mapfile -t errors < <(grep -E '^(E|dpkg):' "$apt_log")
+    [ ${#errors[@]} -gt 0 ] || mapfile -t errors < <(tail -n 3 "$apt_log")
+    printf '%s\n' "${errors[@]:0:3}" >&2
+    [ ${#errors[@]} -le 3 ] || note "and $((${#errors[@]} - 3)) more of the kind"
+    die "$1" "$(apt_hint)"
+}
+
+# apt_get WHAT ARG...: apt-get, with progress under the name WHAT.
 apt_get() {
-    local what=$1
-    shift
-    if ! apt-get -qy -o DPkg::Lock::Timeout=120 -o APT::Status-Fd=3 "$@" \
-        3> >(apt_progress "$what") >"$apt_log" 2>&1 </dev/null; then
-        grep -E '^(E|W|dpkg):' "$apt_log" >&2 || tail -n 3 "$apt_log" >&2
-        die "$what: apt-get failed" "$(apt_hint)"
-    fi
+    when_unlocked apt-get -qy -o APT::Status-Fd=3 "${@:2}" 3> >(apt_progress "$1") ||
+        packages_failed "$1: apt-get failed"
 }

@@ -28,15 +28,16 @@ while [ $# -gt 0 ]; do
 done
 case $kernel in stock | full) ;; *) die "unknown kernel '$kernel'" "stock or full" ;; esac
 
-# Programs, packages, a kernel and QEMU, unpacked.
-need_mib=3000
+# Packages while they are unpacked, programs, a kernel and QEMU; what is left when compiling has begun.
+need_mib=2000
+[ ! -e "$vfb_repo/build/$part/build.ninja" ] || need_mib=1000
 # room DIR: says so before half of it is there.
 room() {
     local free dir=$1
     while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
     free=$(df -Pm "$dir" | awk 'NR == 2 { print $4 }')
     [ "$free" -ge "$need_mib" ] ||
-        die "$dir has $free MiB left, and the first run needs $need_mib" \
+        die "$dir has $free MiB left, and the first run needs $need_mib MiB" \
             "make room there, or set VFBROKER_CACHE to a folder that has it"
 }
 [ -e "$vfb_cache/demo-$part" ] || { room "$vfb_repo" && room "$vfb_cache"; }
@@ -77,7 +78,11 @@ step 2
 step 3
 cd "$vfb_repo"
 [ -e "build/$part/build.ninja" ] || { note "${vfb_step}configuring" && configure "$part" >/dev/null; }
-compile || die "the programs did not compile" "see above; then ./dev demo again goes on from here"
+compile || {
+    why="see above"
+    ! grep -q 'No space left' "build/$part/log" || why="the disk is full: df -h . /tmp"
+    die "the programs did not compile" "$why; then ./dev demo again goes on from here"
+}
 mkdir -p "$vfb_cache"
 touch "$vfb_cache/demo-$part"
 

@@ -94,9 +94,12 @@ done
 [ "$(id -u)" = 0 ] || die "packages are missing: ${missing[*]}${need_qemu:+ qemu-system-x86}" \
     "run './dev setup $*' once as root"
 export DEBIAN_FRONTEND=noninteractive
-# What a run left behind that was cut off in the middle; quick when there is nothing.
-dpkg --configure -a >"$apt_log" 2>&1 ||
-    die "dpkg cannot finish what was begun before: $(tail -n 1 "$apt_log")" "dpkg --configure -a"
+# What a run left behind that was cut off in the middle.
+if [ -n "$(dpkg --audit)" ]; then
+    # Where it can't, because others were not unpacked, apt gets these.
+    when_unlocked dpkg --configure -a || ! is_locked || packages_failed "dpkg --configure -a failed"
+    apt_get "what was begun before" --fix-broken install
+fi
 
 if [ -n "$need_qemu" ] && ! grep -rqs "$suite" /etc/apt/sources.list /etc/apt/sources.list.d; then
     agree_to_suite "$suite" "QEMU $qemu_floor"
