@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: tests/first-hour.sh [--runs N] [--keep]
+# Usage: tests/first-hour.sh [--runs N] [--busy N] [--keep]
 #
 # What somebody sees who has a bare Debian 12 and types the README's first command: makes such a system in a
 # folder (debootstrap, minbase), clones this repository into it, and runs ./dev demo there, in namespaces of
@@ -8,6 +8,7 @@
 #   150 packages, 15 minutes of processor time, 600 MB received, a minute without a word
 #
 #   --runs N  the demo N times there; the first one is measured
+#   --busy N  beside N processes that only use a processor
 #   --keep    leave the system in its folder, for another look
 #
 # Needs root, and a Debian mirror in /etc/apt.
@@ -15,11 +16,12 @@
 set -euo pipefail
 . "$(dirname "$0")/vm/lib.sh"
 . "$(dirname "$0")/vm/apt.sh"
-runs=1 keep=''
+runs=1 busy=0 keep=''
 while [ $# -gt 0 ]; do
     case $1 in
         --help) usage; exit ;;
         --runs) runs=${2:?--runs needs a number} && shift ;;
+        --busy) busy=${2:?--busy needs a number} && shift ;;
         --keep) keep=yes ;;
         *) die "unknown option '$1'" "tests/first-hour.sh --help" ;;
     esac
@@ -33,12 +35,14 @@ command -v debootstrap >/dev/null || apt_get debootstrap install debootstrap
 cgroups=$(findmnt -nt cgroup2 -o TARGET | head -1)
 [ -n "$cgroups" ] || die "no cgroup2 is mounted, which counts processor time" "mount -t cgroup2 cgroup2 DIR"
 
+loops=()
 work=$(mktemp -d /var/tmp/vfb-first-hour.XXXXXX)
 root=$work/root cgroup=$cgroups/${work##*/}
 # Whatever mounts there were are gone with their namespace.
 # shellcheck disable=SC2317
 cleanup() {
     [ -z "${demo:-}" ] || kill -KILL "$demo" 2>/dev/null || true
+    for pid in "${loops[@]}"; do kill "$pid"; done
     wait || true
     rmdir "$cgroup" 2>/dev/null || true
     if [ -n "$keep" ]; then note "the system is in $root"; else rm -rf --one-file-system "$work"; fi
@@ -121,9 +125,15 @@ play() {
     demo=''
 }
 
+for ((loop = 0; loop < busy; loop++)); do
+    while :; do :; done &
+    loops+=($!)
+done
 before=$(packages) received_before=$(received) started=$SECONDS
 for ((run = 1; run <= runs; run++)); do play; done
 [ -n "$seen" ] || die "the first scene was never seen" "is it still: $first_scene"
-note "demos that came to their end: $runs of $runs"
+beside=''
+[ "$busy" = 0 ] || beside=", beside $busy busy processes"
+note "demos that came to their end: $runs of $runs$beside"
 cat "$work/figures"
 [ -z "$failed" ] || die "over the bound: ${failed#, }"
