@@ -59,19 +59,26 @@ class Ansible(machine.Test):
                 task(FOUR, mode="0640"),
                 task(SIX, check_mode=True),
                 task(FOUR.replace("vfs", "vsf"), ignore_errors=True),
-                # More than the card has: seen when it is applied.
+                # More than the card has: seen when it is planned.
                 task(machine.CONFIG.format(vfs=8), ignore_errors=True),
+                # Seen when it is applied.
+                task(machine.CONFIG.format(vfs='4\neswitch_mode = "switchdev"'),
+                     ignore_errors=True),
                 task(FOUR, mode="0640"))
             self.assertEqual([how for how, _ in results],
-                             ["changed", "changed", "fatal", "fatal", "ok"], said)
-            (_, applied), (_, checked), (_, malformed), (_, too_many), (_, again) = results
+                             ["changed", "changed", "fatal", "fatal", "fatal", "ok"], said)
+            (applied, checked, malformed, too_many, no_switch, again) = (
+                result for _, result in results)
             self.assertIn("uplink: create 4 VFs", applied["applied"])
             self.assertIn("uplink: remove its 4 VFs and create 6", checked["applied"])
             self.assertIn("/etc/vfbroker/vfbroker.toml:4:1: unknown key 'vsf'", malformed["msg"])
             self.assertIn("hint: did you mean 'vfs'?", malformed["msg"])
             self.assertEqual(malformed["error"]["subject"], "/etc/vfbroker/vfbroker.toml:4:1")
-            self.assertIn("can have 1 to 7 VFs", too_many["msg"])
-            self.assertEqual((too_many["restored"], too_many["changed"]), (True, False))
+            self.assertIn("cannot create 8 VFs on 0000:01:00.0: it can have at most 7", too_many["msg"])
+            self.assertNotIn("restored", too_many)
+            self.assertFalse(too_many["changed"])
+            self.assertIn("the switch", no_switch["msg"])
+            self.assertEqual((no_switch["restored"], no_switch["changed"]), (True, False))
             self.assertEqual(again["applied"], [])
             self.assertEqual((FILE.read_text(encoding="utf-8"), vfs()), (FOUR, 4))
             self.assertEqual(FILE.stat().st_mode & 0o777, 0o640)

@@ -274,7 +274,7 @@ class LeaseEvents(machine.Test):
         self.remove_vfs()
         machine.wait_for("it is lost", lambda: self.state(root)["lost"] == [function["address"]])
         machine.vfbroker("release", lease["id"])
-        self.assertEqual(self.state(root)["ended"], "released by uid 0")
+        self.assertRegex(self.state(root)["ended"], r"^released by uid 0 \(vfbroker, pid \d+\)$")
 
     def remove_vfs(self):
         """As another program would; returns when the kernel has done it."""
