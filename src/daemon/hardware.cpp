@@ -324,10 +324,10 @@ void Hardware::found(const Request& request, Result<WorkerReply> reply) {
 }
 
 // One that was in use goes on with the VFs that it has.
-void Hardware::leave_as_it_is(const std::string& name, bool has_vfs) {
+void Hardware::leave_as_it_is(const std::string& name, bool had_vfs) {
     PfStatus& status = pfs_[name];
     const auto slots = broker_.slots_of(name);
-    const bool in_use = has_vfs && std::ranges::any_of(slots, [](const auto& entry) {
+    const bool in_use = had_vfs && std::ranges::any_of(slots, [](const auto& entry) {
                             const Slot& slot = entry.second;
                             return slot.address || slot.lease || slot.original;
                         });
@@ -401,14 +401,15 @@ void Hardware::prepared(const Request& request, Result<WorkerReply> reply) {
     // What its driver lacks is known only now that there are VFs.
     if (reply->parameters.contains("limits"))
         status.limits = pf_limits_from_json(reply->parameters["limits"]);
-    if (reply->parameters.value("created", false))
+    const bool created = reply->parameters.value("created", false);
+    if (created)
         log(Level::info, "created {} VFs on {} (PF {})", touched.size() - 1, address, name);
     // Ready when the world has been read again: until then it may show the PF without its VFs, and
     // their groups and NUMA nodes have to be known before anything is done with them.
-    world_.refresh(touched, [this, name, address] {
+    world_.refresh(touched, [this, name, address, created] {
         const auto now = pfs_.find(name);
         if (now == pfs_.end() || now->second.address != address) return scrubber_.announce();
-        if (refuse_impossible(name, now->second)) return leave_as_it_is(name, true);
+        if (refuse_impossible(name, now->second)) return leave_as_it_is(name, !created);
         now->second.state = PfStatus::State::ready;
         // The configuration may have changed meanwhile.
         if (is_to_be_set(name, now->second)) {

@@ -128,7 +128,7 @@ private:
     void failed(const std::string& name, Error error);
     // Whether it is asked for what it cannot do, as far as that is known; says so in its status.
     bool refuse_impossible(const std::string& name, PfStatus& status);
-    void leave_as_it_is(const std::string& name, bool has_vfs);
+    void leave_as_it_is(const std::string& name, bool had_vfs);
     // What was found of the PF at first, and that VFs are about to be created.
     Result<> record(const Request& request, const proto::Json& found);
     Result<> record_originals(const std::string& name, const proto::Json& vfs);
