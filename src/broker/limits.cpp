@@ -60,6 +60,10 @@ private:
                fmt::format("lower vfs of [pf.{}]", pf_.name));
     }
 
+    [[nodiscard]] bool lacks(std::string_view name) const {
+        return std::ranges::find(limits_.lacking, name) != limits_.lacking.end();
+    }
+
     void look_at_mtu() {
         if (!pf_.mtu) return;
         const auto& where = pf_.place_of("mtu");
@@ -77,11 +81,12 @@ private:
     }
 
     void look_at_switch() {
-        if (!pf_.eswitch_mode || limits_.has_netdev) return;
+        if (!pf_.eswitch_mode || (limits_.has_netdev && !lacks(kEswitchMode))) return;
         refuse(pf_.place_of("eswitch_mode"),
                fmt::format("set the switch of {} to {} mode", address_,
                            nic::to_string(*pf_.eswitch_mode)),
-               "it has no network interface, and so no switch",
+               limits_.has_netdev ? "its driver has none that can be chosen"
+                                  : "it has no network interface, and so no switch",
                fmt::format("take eswitch_mode out of [pf.{}]", pf_.name));
     }
 
@@ -110,13 +115,12 @@ private:
         for (const auto& info : nic::attribute_infos()) {
             const auto value = nic::value_text(pool.attributes, info.name);
             if (!value || !nic::asks_for_more(pool.attributes, info.name)) continue;
-            const bool lacks =
-                std::ranges::find(limits_.lacking, info.name) != limits_.lacking.end();
-            if (limits_.has_netdev && !lacks) continue;
+            const bool lacking = lacks(info.name);
+            if (limits_.has_netdev && !lacking) continue;
             refuse(pool.place_of(fmt::format("attributes.{}", info.name)),
                    fmt::format("give VFs of {} {} {}", address_, info.name, *value),
-                   lacks ? "the driver of their physical function does not have that attribute"
-                         : "their physical function is no network interface",
+                   lacking ? "the driver of their physical function does not have that attribute"
+                           : "their physical function is no network interface",
                    fmt::format("take {} out of [pool.{}.attributes]", info.name, pool.name));
         }
     }
@@ -135,6 +139,7 @@ std::vector<std::string> asked_attributes(const Config& config, const PfConfig& 
     for (const auto* pool : pools_of(config, pf))
         for (const auto& info : nic::attribute_infos())
             if (nic::asks_for_more(pool->attributes, info.name)) asked.emplace(info.name);
+    if (pf.eswitch_mode) asked.emplace(kEswitchMode);
     return {asked.begin(), asked.end()};
 }
 

@@ -3,12 +3,24 @@
 // The parts of DeviceWork for a whole PF: what is there, and another number of VFs.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "broker/device_work.hpp"
 #include "pci/inventory.hpp"
 #include "pci/sriov.hpp"
 #include "timeouts.hpp"
 
 namespace vfb::broker {
+namespace {
+
+bool lacks_switch(const pci::Address& pf) {
+    auto devlink = nic::Devlink::open("pci", pf.str());
+    if (!devlink) return devlink.error().code == Code::unsupported;
+    const auto mode = devlink->eswitch_mode();
+    return !mode && mode.error().code == Code::unsupported;
+}
+
+}  // namespace
 
 Result<DeviceWork::NetdevState> DeviceWork::read_netdev(const pci::Address& pf) const {
     VFB_TRY(const auto function, pci::Inventory(root_, false).read(pf));
@@ -39,6 +51,8 @@ Result<PfLimits> DeviceWork::read_limits(const pci::Address& pf,
     limits.least_mtu = link.least_mtu;
     if (link.most_mtu != 0) limits.most_mtu = link.most_mtu;
     limits.lacking = std::move(link.lacking);
+    if (std::ranges::find(attributes, kEswitchMode) != attributes.end() && lacks_switch(pf))
+        limits.lacking.emplace_back(kEswitchMode);
     return limits;
 }
 

@@ -29,6 +29,18 @@ void put_off_stuck(broker::Plan& plan, const std::map<std::string, PfStatus>& pf
     }
 }
 
+// The kernel may show nothing of what failed: a switch mode that could not be read is none.
+void add_failed(broker::Plan& plan, const std::map<std::string, PfStatus>& pfs) {
+    for (const auto& [name, status] : pfs) {
+        if (status.state != PfStatus::State::failed || !status.problem) continue;
+        const auto in_plan = std::ranges::find(plan.pfs, name, &broker::PfPlan::name);
+        broker::PfPlan& pf = in_plan == plan.pfs.end() ? plan.pfs.emplace_back() : *in_plan;
+        pf.name = name;
+        pf.address = status.address;
+        if (pf.blocked.empty()) pf.blocked.push_back(*status.problem);
+    }
+}
+
 void log_applied(const broker::Plan& plan, const broker::Caller& caller) {
     using Action = broker::Change::Action;
     EventFacts facts;
@@ -64,6 +76,13 @@ void Applier::plan(const broker::Despite& despite, broker::FileTexts instead, Pl
                                                const Result<broker::Config>& config) {
         if (!config) return done(std::unexpected(config.error()));
         make_plan(*config, despite, done);
+    });
+}
+
+void Applier::left(PlanDone done) {
+    plan({}, {}, [this, done = std::move(done)](Result<broker::Plan> plan) {
+        if (plan) add_failed(*plan, parts_.hardware.pfs());
+        done(std::move(plan));
     });
 }
 
@@ -173,7 +192,7 @@ void Applier::check() {
     if (!at_rest()) return;
     if (!running_->to_resize.empty()) return resize();
     running_->finishing = true;
-    plan({}, {}, [this](Result<broker::Plan> left) {
+    left([this](Result<broker::Plan> left) {
         if (left && !running_->errors.empty()) left = std::unexpected(running_->errors.front());
         finish(std::move(left));
     });

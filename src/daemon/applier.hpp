@@ -38,6 +38,8 @@ public:
     // `despite`: as if these uses of the host were none; `instead`: as if files of the
     // configuration had these texts.
     void plan(const broker::Despite& despite, broker::FileTexts instead, PlanDone done);
+    // What is left to do now that all is at rest, with what was tried and failed.
+    void left(PlanDone done);
 
     // How far an apply is: functions at rest, of how many; and of each PF, how many are clean or
     // leased, of how many.

@@ -36,7 +36,7 @@ void Leftovers::check() {
 }
 
 void Leftovers::tell(Done done) {
-    parts_.applier.plan({}, {}, [done = std::move(done)](Result<broker::Plan> left) {
+    parts_.applier.left([done = std::move(done)](Result<broker::Plan> left) {
         done(left ? std::optional(std::move(*left)) : std::nullopt);
     });
 }

@@ -9,6 +9,7 @@
 namespace vfb::broker {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -116,6 +117,16 @@ TEST(Limits, OnlyAttributesThatAreNoDefaultsAreAskedAbout) {
     const auto config =
         parse("vfs = 1", "", "link_state = 'auto'\nvlan = 5\nqos = 0\ntrust = true");
     EXPECT_THAT(asked_attributes(config, config.pfs[0]), ElementsAre("trust", "vlan"));
+    const auto with_switch = parse("vfs = 1\neswitch_mode = 'legacy'", "", "");
+    EXPECT_THAT(asked_attributes(with_switch, with_switch.pfs[0]), ElementsAre("eswitch_mode"));
+}
+
+TEST(Limits, ADriverWithoutASwitchIsAskedForNoMode) {
+    auto limits = igb();
+    limits.lacking = {"eswitch_mode"};
+    EXPECT_THAT(messages(parse("vfs = 1\neswitch_mode = 'switchdev'"), limits),
+                ElementsAre(AllOf(HasSubstr("to switchdev mode"),
+                                  HasSubstr("its driver has none that can be chosen"))));
 }
 
 TEST(LastGood, IsKeptWholeAndToldFromNone) {

@@ -62,12 +62,12 @@ class Ansible(machine.Test):
                 # More than the card has: seen when it is planned.
                 task(machine.CONFIG.format(vfs=8), ignore_errors=True),
                 # Seen when it is applied.
-                task(machine.CONFIG.format(vfs='4\neswitch_mode = "switchdev"'),
+                task(FOUR + "[pool.guests.attributes]\nvlan = 5\nvlan_protocol = '802.1ad'\n",
                      ignore_errors=True),
                 task(FOUR, mode="0640"))
             self.assertEqual([how for how, _ in results],
                              ["changed", "changed", "fatal", "fatal", "fatal", "ok"], said)
-            (applied, checked, malformed, too_many, no_switch, again) = (
+            (applied, checked, malformed, too_many, untaken, again) = (
                 result for _, result in results)
             self.assertIn("uplink: create 4 VFs", applied["applied"])
             self.assertIn("uplink: remove its 4 VFs and create 6", checked["applied"])
@@ -77,8 +77,8 @@ class Ansible(machine.Test):
             self.assertIn("cannot create 8 VFs on 0000:01:00.0: it can have at most 7", too_many["msg"])
             self.assertNotIn("restored", too_many)
             self.assertFalse(too_many["changed"])
-            self.assertIn("the switch", no_switch["msg"])
-            self.assertEqual((no_switch["restored"], no_switch["changed"]), (True, False))
+            self.assertIn("cannot set vlan=5 vlan_protocol=802.1ad", untaken["msg"])
+            self.assertEqual((untaken["restored"], untaken["changed"]), (True, False))
             self.assertEqual(again["applied"], [])
             self.assertEqual((FILE.read_text(encoding="utf-8"), vfs()), (FOUR, 4))
             self.assertEqual(FILE.stat().st_mode & 0o777, 0o640)

@@ -119,8 +119,9 @@ class Attributes(machine.Test):
         self.wait_for_clean(self.vfs)
         # The switch: nothing is changed, and the VFs go on.
         self.reload(pf='eswitch_mode = "switchdev"')
-        wait_for("the PF has failed", lambda: self.pf_status()["state"] == "failed")
-        self.assertIn(f"switch mode of {PF}", self.pf_status()["problem"])
+        self.assertEqual(self.pf_status()["state"], "differs")
+        self.assertIn(f"set the switch of {PF} to switchdev mode: its driver has none that can be "
+                      "chosen", self.pf_status()["problem"])
         self.wait_for_clean(self.vfs)
         self.reload()
         wait_for("the PF is ready", lambda: self.pf_status()["state"] == "ready")

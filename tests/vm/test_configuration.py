@@ -203,6 +203,9 @@ class Impossible(machine.Test):
                 "60000: its driver takes", 5),
         "driver": (GOOD + "driver = 'vfio_pci'\n", "bind VFs of 0000:01:00.0 to vfio_pci: the kernel "
                    "has no such driver", 11),
+        "switch": (GOOD.replace("vfs = 4", "vfs = 4\neswitch_mode = 'switchdev'"),
+                   "set the switch of 0000:01:00.0 to switchdev mode: its driver has none that can "
+                   "be chosen", 5),
         "attribute": (GOOD + "[pool.guests.attributes]\nlink_state = 'enable'\n",
                       "give VFs of 0000:01:00.0 link_state enable: the driver of their physical "
                       "function does not have that", 12),

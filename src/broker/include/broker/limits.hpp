@@ -22,7 +22,7 @@ struct PfLimits {
     bool has_netdev = true;                        // it is a NIC
     std::optional<std::uint32_t> least_mtu;        // bytes, of its netdev
     std::optional<std::uint32_t> most_mtu;         // absent: its driver names none
-    std::vector<std::string> lacking;              // attributes that its driver does not have
+    std::vector<std::string> lacking;              // what its driver does not have, of asked_attributes()
     std::optional<std::set<std::string>> drivers;  // of PCI functions, that the kernel has now
     bool operator==(const PfLimits&) const = default;
 };
@@ -32,8 +32,9 @@ struct Refusal {
     Error error;     // Code::unsupported; names the PF, what it cannot do, and the place
 };
 
-// Names of the attributes that pools ask of the VFs of the PF, and that are not what a driver
-// starts with: which of them it has is worth knowing.
+// Names of what a driver may lack and is asked for: the attributes that pools ask of the VFs of the
+// PF, and that are not what a driver starts with, and eswitch_mode.
+inline constexpr std::string_view kEswitchMode = "eswitch_mode";
 std::vector<std::string> asked_attributes(const Config& config, const PfConfig& pf);
 
 // All that cannot be of what `config` asks of that PF, in the order of its places.
