@@ -48,5 +48,5 @@ in_root "$work/vfbroker" env LC_ALL=C.UTF-8 CC="$cc" CXX="$cxx" CCACHE_NOHASHDIR
     bash -c 'set -e
              "$CXX" --version | sed q
              cmake --preset dev >cmake.log || { cat cmake.log; exit 1; }
-             cmake --build --preset dev
+             cmake --build --preset dev -- -k 0
              ctest --test-dir build/dev -L unit --output-on-failure --parallel 2 "$@"' bash "${left_out[@]}" "$@"

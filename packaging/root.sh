@@ -34,9 +34,9 @@ install_here() {
         die "apt-get install failed" "apt-get update"
 }
 
-# make_root PACKAGE...: with these as well. Made once, and again when what it has to have is another.
+# make_root PACKAGE...: with these as well. Made once, and again when it lacks one, with all it had.
 make_root() {
-    local wanted alternatives name packages=("$@")
+    local wanted alternatives name packages=("$@") has missing check=true
     mapfile -t wanted < <(build_depends)
     for alternatives in "${wanted[@]}"; do
         # Of `systemd-dev | systemd` the second is Debian 12's.
@@ -54,14 +54,20 @@ make_root() {
     mkdir -p "$vfb_cache/roots"
     exec {lock}>"$root.lock"
     flock "$lock"
-    if [ "$(cat "$root/.packages" 2>/dev/null)" != "${packages[*]}" ]; then
+    has=$(cat "$root/.packages" 2>/dev/null || true)
+    missing=$(printf '%s\n' "${packages[@]}" | grep -vxF "${has:-none}" || true)
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2206 # names of packages
+        packages+=($has)
         note "making a root of $suite: ${#packages[@]} packages and what they need"
         rm -rf "$root" "$root.new"
         apt_source "$suite" >"$root.sources"
+        # As this machine has it: a mirror that is a snapshot is older than its lists are valid.
+        eval "$(apt-config shell check Acquire::Check-Valid-Until)"
         mmdebstrap --quiet --mode=root --variant=apt --include="$(IFS=,; echo "${packages[*]}")" \
-            "$suite" "$root.new" "$root.sources" >&2 ||
+            --aptopt="Acquire::Check-Valid-Until \"$check\"" "$suite" "$root.new" "$root.sources" >&2 ||
             die "cannot make a root of $suite" "is the mirror reachable, and does it have $suite?"
-        echo "${packages[*]}" >"$root.new/.packages"
+        printf '%s\n' "${packages[@]}" | sort -u >"$root.new/.packages"
         mv "$root.new" "$root"
     fi
     exec {lock}>&-

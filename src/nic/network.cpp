@@ -114,7 +114,9 @@ std::vector<int> next_hops(const Parsed<rtmsg, RTA_MAX>& parsed) {
     for (int left = nla_len(list); RTNH_OK(hop, left);) {
         ifindexes.push_back(hop->rtnh_ifindex);
         left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
-        hop = RTNH_NEXT(hop);
+        // RTNH_NEXT, which casts as C does.
+        void* const next = reinterpret_cast<std::byte*>(hop) + RTNH_ALIGN(hop->rtnh_len);
+        hop = static_cast<rtnexthop*>(next);
     }
     return ifindexes;
 }
