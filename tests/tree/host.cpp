@@ -181,7 +181,8 @@ void Planner::add_card(const CardModel& model, unsigned number) {
     ++next_bus_;
     if (behind_switch) {
         const bool acs = number % 4 == 1;
-        for (const unsigned type : {PCI_EXP_TYPE_UPSTREAM, PCI_EXP_TYPE_DOWNSTREAM}) {
+        for (const unsigned type :
+             {unsigned{PCI_EXP_TYPE_UPSTREAM}, unsigned{PCI_EXP_TYPE_DOWNSTREAM}}) {
             const pci::Address address{.domain = port.address.domain, .bus = port.secondary};
             port = add_bridge(kSwitchPort, address, port.address, type, buses,
                               acs && type == PCI_EXP_TYPE_DOWNSTREAM);

@@ -55,10 +55,10 @@ Result<> replace(const std::string& folder, const std::string& name, const std::
 }  // namespace
 
 Result<> keep_files(const std::string& folder, const std::map<std::string, std::string>& wanted) {
-    constexpr mode_t kFolderMode = 0755;
-    if (::mkdir(folder.c_str(), kFolderMode) == 0) {
+    constexpr mode_t kMode = 0755;
+    if (::mkdir(folder.c_str(), kMode) == 0) {
         // Whatever the umask.
-        if (::chmod(folder.c_str(), kFolderMode) != 0)
+        if (::chmod(folder.c_str(), kMode) != 0)
             return fail_errno(errno, "make " + folder, folder);
     } else if (errno != EEXIST) {
         return fail_errno(errno, "make " + folder, folder);
