@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>

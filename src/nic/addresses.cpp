@@ -2,6 +2,7 @@
 //
 // MacAddress and Guid: parsing, printing, and stable local ones.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

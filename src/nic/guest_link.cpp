@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/nsfs.h>

@@ -44,13 +44,20 @@ refuse 'only src/base and tests may name a path of the kernel: take a SysRoot' \
 refuse 'a path that exists on one machine only' \
     '(^|[^A-Za-z0-9_.})-])/([w]ork|[f]arm|[w]orkspace|[b]uilds|[h]ome/[a-z]+|[U]sers)/' .
 
-# Newer standard libraries bring it with no other header, and who includes ours has not asked for it.
-while IFS= read -r file; do
-    grep -q '^#include <cstdint>$' "$file" || {
-        echo "boundaries: $file names std::uint… and does not include <cstdint>" >&2
-        status=1
-    }
-done < <(git grep -lP --untracked 'std::u?int(8|16|32|64)_t' -- '*.hpp')
+# needs HEADER PATTERN PATHSPEC...: whatever of PATHSPEC has PATTERN includes <HEADER> itself.
+needs() {
+    local header=$1 pattern=$2 file
+    shift 2
+    while IFS= read -r file; do
+        grep -q "^#include <$header>$" "$file" || {
+            echo "boundaries: $file has $pattern and does not include <$header>" >&2
+            status=1
+        }
+    done < <(git grep -lP --untracked "$pattern" -- "$@")
+}
+# Newer libraries bring these with no other header, and who includes our headers has not asked for them.
+needs cstdint 'std::u?int(8|16|32|64)_t' '*.hpp'
+needs fmt/ranges.h 'fmt::join' '*.cpp' '*.hpp'
 
 while IFS= read -r -d '' file; do
     head -n5 "$file" | grep -q 'SPDX-License-Identifier: ' || {
