@@ -58,8 +58,7 @@ Result<> keep_files(const std::string& folder, const std::map<std::string, std::
     constexpr mode_t kMode = 0755;
     if (::mkdir(folder.c_str(), kMode) == 0) {
         // Whatever the umask.
-        if (::chmod(folder.c_str(), kMode) != 0)
-            return fail_errno(errno, "make " + folder, folder);
+        if (::chmod(folder.c_str(), kMode) != 0) return fail_errno(errno, "make " + folder, folder);
     } else if (errno != EEXIST) {
         return fail_errno(errno, "make " + folder, folder);
     }

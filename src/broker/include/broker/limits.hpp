@@ -18,11 +18,11 @@ namespace vfb::broker {
 
 // What a PF of this machine can be asked for. What is not known refuses nothing.
 struct PfLimits {
-    std::optional<unsigned> vfs;                   // at most
-    bool has_netdev = true;                        // it is a NIC
-    std::optional<std::uint32_t> least_mtu;        // bytes, of its netdev
-    std::optional<std::uint32_t> most_mtu;         // absent: its driver names none
-    std::vector<std::string> lacking;              // what its driver does not have, of asked_attributes()
+    std::optional<unsigned> vfs;             // at most
+    bool has_netdev = true;                  // it is a NIC
+    std::optional<std::uint32_t> least_mtu;  // bytes, of its netdev
+    std::optional<std::uint32_t> most_mtu;   // absent: its driver names none
+    std::vector<std::string> lacking;        // what its driver does not have, of asked_attributes()
     std::optional<std::set<std::string>> drivers;  // of PCI functions, that the kernel has now
     bool operator==(const PfLimits&) const = default;
 };
