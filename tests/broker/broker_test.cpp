@@ -58,7 +58,7 @@ protected:
     void clean(unsigned index) {
         nic::VfAttributes attributes = broker->default_attributes(key(index));
         attributes.mac = nic::MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(index)}};
-        broker->mark_clean(key(index), attributes);
+        EXPECT_TRUE(broker->mark_clean(key(index), attributes));
     }
     static SlotKey key(unsigned index) { return {"uplink", static_cast<std::uint16_t>(index)}; }
     SlotState state(unsigned index) const { return broker->find(key(index))->state; }
@@ -224,7 +224,7 @@ TEST_F(BrokerTest, DescriptorsOfALeaseFitIntoOneReply) {
                                    .device = static_cast<std::uint8_t>(i / 8),
                                    .function = static_cast<std::uint8_t>(i % 8)};
         ASSERT_TRUE(broker->locate(big, address, 100 + i, 0));
-        broker->mark_clean(big, broker->default_attributes(big));
+        EXPECT_TRUE(broker->mark_clean(big, broker->default_attributes(big)));
     }
     const auto asked = [&](unsigned count, vfio::Backend backend, HandOff hand_off) {
         LeaseRequest request;
@@ -433,7 +433,7 @@ TEST_F(BrokerTest, TenantsStayInTheirLimits) {
     ASSERT_TRUE(config) << config.error().message();
     broker->configure(*config);
     broker->locate({"second", 0}, vf(7), 40, 0);
-    broker->mark_clean({"second", 0}, {});
+    EXPECT_TRUE(broker->mark_clean({"second", 0}, {}));
     const auto ask = [&](const Caller& caller, const char* name, const char* value) {
         LeaseRequest request;
         request.pool = "limited";
@@ -500,7 +500,7 @@ TEST_F(BrokerTest, ReconfigurationKeepsWhatIsLeased) {
     EXPECT_EQ(broker->find_at(vf(1)), nullptr);
     EXPECT_TRUE(broker->end(id));
     EXPECT_THAT(broker->retire(), IsEmpty()) << "its last owner's traces are still on it";
-    broker->mark_clean(key(0), {});
+    EXPECT_TRUE(broker->mark_clean(key(0), {}));
     const auto retired = broker->retire();
     ASSERT_EQ(retired.size(), 1U);
     EXPECT_EQ(retired.front().address, vf(0));
@@ -533,7 +533,7 @@ TEST_F(BrokerTest, OriginalsAreForgottenAndGenerationsAreNot) {
     EXPECT_EQ(remembered.front().mtu, 1500U);
     EXPECT_EQ(remembered.front().eswitch_mode, nic::EswitchMode::switchdev);
     const Config config = broker->config();
-    broker->mark_clean(key(0), {});
+    EXPECT_TRUE(broker->mark_clean(key(0), {}));
     broker->configure({});
     EXPECT_EQ(broker->retire().size(), 4U);
     ASSERT_TRUE(broker->forget_pf("uplink"));
@@ -661,7 +661,7 @@ TEST_F(BrokerTest, AResizeHoldsUntilTheConfigurationChanges) {
 }
 
 TEST_F(BrokerTest, ACleanSlotOfAnotherPoolIsOutdated) {
-    broker->mark_clean(key(1), broker->default_attributes(key(1)));
+    EXPECT_TRUE(broker->mark_clean(key(1), broker->default_attributes(key(1))));
     EXPECT_FALSE(broker->is_outdated(*broker->find(key(1))));
     Config changed = broker->config();
     changed.pools.front().attributes.vlan = 99;
@@ -784,7 +784,7 @@ TEST(BrokerRestart, PromisesAreKept) {
         broker->locate({"uplink", 0}, vf(0), 20, 0);
         ASSERT_TRUE(
             broker->remember_original({"uplink", 0}, {.driver = "igbvf", .driver_override = ""}));
-        broker->mark_clean({"uplink", 0}, {});
+        EXPECT_TRUE(broker->mark_clean({"uplink", 0}, {}));
         LeaseRequest request;
         request.pool = "guests";
         request.owner = OwnerKind::process;
@@ -816,7 +816,7 @@ TEST(BrokerRestart, PromisesAreKept) {
     // Found where it was, it is still leased; elsewhere it would be other hardware.
     EXPECT_FALSE(broker->locate({"uplink", 0}, vf(0), 20, 0));
     ASSERT_TRUE(broker->end(id));
-    broker->mark_clean({"uplink", 0}, {});
+    EXPECT_TRUE(broker->mark_clean({"uplink", 0}, {}));
     LeaseRequest request;
     request.pool = "guests";
     const auto next = broker->begin(*broker->choose(request, kUser, kBoth), kUser, 78);
@@ -837,7 +837,7 @@ TEST(BrokerRestart, LeasesOfOneConnectionKnowEachOther) {
         broker->configure(*config);
         for (std::uint16_t i = 0; i < 3; ++i) {
             broker->locate({"uplink", i}, vf(i), 20U + i, 0);
-            broker->mark_clean({"uplink", i}, {});
+            EXPECT_TRUE(broker->mark_clean({"uplink", i}, {}));
             if (i == 1) request.connection = ids.front();
             if (i == 2) request.owner = OwnerKind::process;
             ids.push_back(*broker->begin(*broker->choose(request, kRoot, kBoth), kRoot, 77));

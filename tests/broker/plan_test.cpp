@@ -36,7 +36,8 @@ protected:
         broker->configure(parse(kConfig));
         for (std::uint16_t i = 0; i < 3; ++i) {
             broker->locate({"uplink", i}, vf(i), 20 + i, 0);
-            broker->mark_clean({"uplink", i}, broker->default_attributes({"uplink", i}));
+            EXPECT_TRUE(
+                broker->mark_clean({"uplink", i}, broker->default_attributes({"uplink", i})));
         }
         see(3);
     }

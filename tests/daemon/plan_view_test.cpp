@@ -29,7 +29,7 @@ TEST(AddDifferences, GuestAndProcessAreToldToTheLeasesUserAndRoot) {
     auto broker = std::move(*opened);
     broker.configure(*broker::parse_config(kConfig, "test.toml"));
     ASSERT_TRUE(broker.locate({"uplink", 0}, *pci::Address::parse("0000:01:10.0"), 20, 0));
-    broker.mark_clean({"uplink", 0}, {});
+    EXPECT_TRUE(broker.mark_clean({"uplink", 0}, {}));
     broker::LeaseRequest request;
     request.pool = "guests";
     request.guest = "web";
