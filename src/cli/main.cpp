@@ -15,9 +15,30 @@
 namespace vfb::cli {
 namespace {
 
+// Help in the same form by each version of CLI11: from 2.5 on it fills paragraphs, tables among
+// them, and has headings in capitals.
+template <class Formatter>
+void keep_lines(Formatter& formatter) {
+    if constexpr (requires { formatter.enable_footer_formatting(false); }) {
+        formatter.enable_footer_formatting(false);
+        formatter.enable_description_formatting(false);
+    }
+}
+
+void name_groups(CLI::App& app) {
+    for (CLI::App* command : app.get_subcommands([](CLI::App* /*any*/) { return true; })) {
+        // One that is hidden has none.
+        if (!command->get_group().empty()) command->group("Subcommands");
+        name_groups(*command);
+    }
+}
+
 void set_up(CLI::App& app, Context& context) {
     app.name("vfbroker");
     app.require_subcommand(1);
+    keep_lines(*app.get_formatter());
+    app.option_defaults()->group("Options");
+    app.get_help_ptr()->group("Options");
     app.set_version_flag("--version", std::string("vfbroker ") + VFB_VERSION, "Print the version");
     app.add_option("--socket", context.socket, "Socket of vfbrokerd")
         ->type_name("PATH")
@@ -35,6 +56,7 @@ void set_up(CLI::App& app, Context& context) {
     add_log_command(app, context);
     add_help_command(app, context);
     app.footer(kExitCodesHelp);
+    name_groups(app);
 }
 
 void report(const Error& error, bool json) {

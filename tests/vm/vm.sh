@@ -117,7 +117,7 @@ init=inside${systemd:+-systemd}
     printf 'export %s=%q\n' VFB_VM "$kernel" VFB_SHARE /run/vfb/share TERM "${TERM:-dumb}" \
         VFB_GUEST_KERNEL /run/vfb/guest/kernel VFB_GUEST_INITRD /run/vfb/guest/initrd \
         VFB_IMAGE_INITRD /run/vfb/guest/image-initrd VFB_GUEST_IMAGE /run/vfb/guest/image.qcow2 \
-        VFB_GUEST_APPEND "console=ttyS0 earlyprintk=serial quiet panic=-1 $periodic lapic=notscdeadline $fewer" \
+        VFB_GUEST_APPEND "console=ttyS0 quiet panic=-1 $periodic lapic=notscdeadline $fewer" \
         VFB_GUEST_ACCEL '-accel kvm -cpu host' CI "${CI:-}" \
         VFBROKER_CACHE "$vfb_cache"
 } >"$share/machine.env"
