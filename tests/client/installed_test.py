@@ -55,8 +55,8 @@ class Installed(unittest.TestCase):
         flags = run("pkg-config", "--cflags", "--libs", "vfbroker", env=cls.environment).split()
         assert flags, "pkg-config knows no flags"
         cls.lease = cls.folder / "lease"
-        run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", cls.examples / "lease.c", *flags, "-o",
-            cls.lease)
+        run(os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror",
+            cls.examples / "lease.c", *flags, "-o", cls.lease)
         build = cls.folder / "build"
         run("cmake", "-S", cls.examples, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
             "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
