@@ -60,10 +60,6 @@ private:
                fmt::format("lower vfs of [pf.{}]", pf_.name));
     }
 
-    [[nodiscard]] bool lacks(std::string_view name) const {
-        return std::ranges::find(limits_.lacking, name) != limits_.lacking.end();
-    }
-
     void look_at_mtu() {
         if (!pf_.mtu) return;
         const auto& where = pf_.place_of("mtu");
@@ -81,7 +77,7 @@ private:
     }
 
     void look_at_switch() {
-        if (!pf_.eswitch_mode || (limits_.has_netdev && !lacks(kEswitchMode))) return;
+        if (!pf_.eswitch_mode || (limits_.has_netdev && !limits_.lacks(kEswitchMode))) return;
         refuse(pf_.place_of("eswitch_mode"),
                fmt::format("set the switch of {} to {} mode", address_,
                            nic::to_string(*pf_.eswitch_mode)),
@@ -115,7 +111,7 @@ private:
         for (const auto& info : nic::attribute_infos()) {
             const auto value = nic::value_text(pool.attributes, info.name);
             if (!value || !nic::asks_for_more(pool.attributes, info.name)) continue;
-            const bool lacking = lacks(info.name);
+            const bool lacking = limits_.lacks(info.name);
             if (limits_.has_netdev && !lacking) continue;
             refuse(pool.place_of(fmt::format("attributes.{}", info.name)),
                    fmt::format("give VFs of {} {} {}", address_, info.name, *value),

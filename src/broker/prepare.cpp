@@ -3,8 +3,6 @@
 // The half of DeviceWork that makes a PF what its configuration says.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "broker/device_work.hpp"
 #include "pci/sriov.hpp"
 #include "timeouts.hpp"
@@ -46,8 +44,7 @@ Result<FoundPf> DeviceWork::read_pf(const PreparePfRequest& request) const {
     if (request.mtu && !netdev.mtu) return no_netdev(request.pf);
     if (request.mtu) found.mtu = netdev.mtu;
     if (request.link_up) found.up = netdev.up;
-    const auto& lacking = found.limits.lacking;
-    if (request.eswitch_mode && std::ranges::find(lacking, kEswitchMode) == lacking.end()) {
+    if (request.eswitch_mode && !found.limits.lacks(kEswitchMode)) {
         VFB_TRY(auto devlink, nic::Devlink::open("pci", request.pf.str()));
         VFB_TRY(found.eswitch_mode, devlink.eswitch_mode());
     }

@@ -7,6 +7,7 @@
 
 #include "events.hpp"
 #include "log.hpp"
+#include "pf_problems.hpp"
 #include "wire.hpp"
 
 namespace vfb::daemon {
@@ -14,32 +15,6 @@ namespace vfb::daemon {
 using broker::SlotState;
 
 namespace {
-
-// Nothing can be done with a PF before the kernel has come back from it, and what is read of it
-// meanwhile is of no state that stays.
-void put_off_stuck(broker::Plan& plan, const std::map<std::string, PfStatus>& pfs) {
-    for (const auto& [name, status] : pfs) {
-        if (status.state != PfStatus::State::stuck || !status.problem) continue;
-        std::erase_if(plan.pfs, [&](const broker::PfPlan& pf) { return pf.name == name; });
-        broker::PfPlan stuck;
-        stuck.name = name;
-        stuck.address = status.address;
-        stuck.blocked.push_back(*status.problem);
-        plan.pfs.push_back(std::move(stuck));
-    }
-}
-
-// The kernel may show nothing of what failed: a switch mode that could not be read is none.
-void add_failed(broker::Plan& plan, const std::map<std::string, PfStatus>& pfs) {
-    for (const auto& [name, status] : pfs) {
-        if (status.state != PfStatus::State::failed || !status.problem) continue;
-        const auto in_plan = std::ranges::find(plan.pfs, name, &broker::PfPlan::name);
-        broker::PfPlan& pf = in_plan == plan.pfs.end() ? plan.pfs.emplace_back() : *in_plan;
-        pf.name = name;
-        pf.address = status.address;
-        if (pf.blocked.empty()) pf.blocked.push_back(*status.problem);
-    }
-}
 
 void log_applied(const broker::Plan& plan, const broker::Caller& caller) {
     using Action = broker::Change::Action;

@@ -4,10 +4,12 @@
 // Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -15,6 +17,9 @@
 #include "pci/address.hpp"
 
 namespace vfb::broker {
+
+// The setting of a PF that drivers may lack, among the names in PfLimits::lacking.
+inline constexpr std::string_view kEswitchMode = "eswitch_mode";
 
 // What a PF of this machine can be asked for. What is not known refuses nothing.
 struct PfLimits {
@@ -25,6 +30,9 @@ struct PfLimits {
     std::vector<std::string> lacking;        // what its driver does not have, of asked_attributes()
     std::optional<std::set<std::string>> drivers;  // of PCI functions, that the kernel has now
     bool operator==(const PfLimits&) const = default;
+    [[nodiscard]] bool lacks(std::string_view name) const {
+        return std::ranges::find(lacking, name) != lacking.end();
+    }
 };
 
 struct Refusal {
@@ -34,7 +42,6 @@ struct Refusal {
 
 // Names of what a driver may lack and is asked for: the attributes that pools ask of the VFs of the
 // PF, and that are not what a driver starts with, and eswitch_mode.
-inline constexpr std::string_view kEswitchMode = "eswitch_mode";
 std::vector<std::string> asked_attributes(const Config& config, const PfConfig& pf);
 
 // All that cannot be of what `config` asks of that PF, in the order of its places.
