@@ -16,8 +16,8 @@ CLI::Validator in_range(std::int64_t least, std::int64_t most) {
             number <= most)
             return {};
         return most == INT64_MAX
-                   ? fmt::format("'{}' is no whole number of {} or more", text, least)
-                   : fmt::format("'{}' is no whole number from {} to {}", text, least, most);
+                   ? fmt::format("'{}' is not a whole number of {} or more", text, least)
+                   : fmt::format("'{}' is not a whole number from {} to {}", text, least, most);
     };
     return {check, "", ""};
 }
