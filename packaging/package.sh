@@ -56,11 +56,12 @@ build() {
 mkdir -p "$vfb_repo/build/package"
 make_root build-essential dpkg-dev lintian
 note "building the packages for $suite"
-# The compiler cache counts here as well, if there is one; debhelper would give it a home of its own.
+# The compiler cache counts here as well, if there is one; debhelper would give it a home of its own. What
+# has it find more (./dev build) makes other paths of those that the compiler sees, and other bits.
+unset CCACHE_BASEDIR CCACHE_NOHASHDIR
 caching=(CCACHE_DISABLE=1)
 if [ "$suite" = bookworm ] && command -v ccache >/dev/null; then
-    caching=(CCACHE_DIR="$(ccache -k cache_dir)" CCACHE_BASEDIR="$work/first" CCACHE_NOHASHDIR=true
-        PATH="/usr/lib/ccache:$PATH")
+    caching=(CCACHE_DIR="$(ccache -k cache_dir)" PATH="/usr/lib/ccache:$PATH")
 fi
 build "$work/first" "${caching[@]}"
 changes=$(cd "$work/first" && echo *.changes)
